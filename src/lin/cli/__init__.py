@@ -1,0 +1,1 @@
+"""The command line: one module per command. The only room that imports typer and rich; it computes nothing."""

@@ -1,0 +1,1 @@
+"""Delta tables: the log, pins, history, diff, restore, writes. The only room that imports deltalake."""

@@ -1,0 +1,39 @@
+"""Run ids: UUID version 7 as 32 hex digits, so that ids sort by time and carry their day."""
+
+import os
+import time
+from datetime import UTC, datetime
+
+SHORT = 8
+"""A run is shown by this many digits from the end of its id: the random part."""
+
+
+def new_id(nanoseconds: int | None = None, randomness: bytes | None = None) -> str:
+    """Return a new UUIDv7 as hex. The 12 bits after the version hold the sub-millisecond time (RFC 9562, method 3)."""
+    nanoseconds = time.time_ns() if nanoseconds is None else nanoseconds
+    randomness = os.urandom(8) if randomness is None else randomness
+    milliseconds, rest = divmod(nanoseconds, 1_000_000)
+    fraction = rest * 4096 // 1_000_000
+    tail = int.from_bytes(randomness, "big") & ((1 << 62) - 1)
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | 7 << 76 | fraction << 64 | 2 << 62 | tail
+    return f"{value:032x}"
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is a whole id: 32 lower-case hex digits of version 7."""
+    return len(text) == 32 and text[12] == "7" and all(c in "0123456789abcdef" for c in text)  # noqa: PLR2004
+
+
+def milliseconds_of(run_id: str) -> int:
+    """The time in the id, in milliseconds since 1970 UTC."""
+    return int(run_id[:12], 16)
+
+
+def day_of(run_id: str) -> str:
+    """The UTC day in the id, as `2026-11-22`."""
+    return datetime.fromtimestamp(milliseconds_of(run_id) / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def short(run_id: str) -> str:
+    """The last eight digits: how a run is shown."""
+    return run_id[-SHORT:]

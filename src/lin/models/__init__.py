@@ -1,0 +1,1 @@
+"""The registry as a fold over events, model files on disk, and predictions."""

@@ -1,0 +1,368 @@
+"""Everything that lies on disk: frozen structs, each with a format tag, and the one codec for them.
+
+An id that hashes a record hashes its stored bytes; an existing record is never encoded again. Times are UTC, digests
+are sha256 in hex, paths are POSIX paths relative to what the field says, and units stand in the names.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from lin.errors import StoreError
+from lin.numbers import Real, from_json, to_json
+
+R = TypeVar("R")
+Param = str | int | float | bool | list[Any] | dict[str, Any] | None
+Kind = Literal["train", "command", "program", "import", "predict", "restore"]
+Status = Literal["finished", "failed", "interrupted"]
+Verdict = Literal[
+    "identical", "same predictions", "within tolerance", "different", "inconclusive", "cannot be re-run"
+]
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of every record: immutable, unknown fields refused, defaults left out."""
+
+
+# --- the store itself -------------------------------------------------------------------------------------------------
+
+
+class StoreInfo(Record, tag_field="format", tag="store/1"):
+    """`store.json`: which format the store is in, and its own id."""
+
+    id: str
+    created: datetime
+
+
+# --- blobs ------------------------------------------------------------------------------------------------------------
+
+
+class SourceFile(Record):
+    """One file of a source snapshot."""
+
+    path: str
+    sha256: str
+    bytes: int
+    executable: bool = False
+
+
+class LeftOut(Record):
+    """A file that a source snapshot does not hold, and why."""
+
+    path: str
+    bytes: int
+    reason: str
+
+
+class SourceTree(Record, tag_field="format", tag="source/1"):
+    """The project's files as they were, by content. Its digest is the identity of the code."""
+
+    files: list[SourceFile]
+    left_out: list[LeftOut] = []
+
+
+class Package(Record):
+    """An installed distribution. `record` is the sha256 of its RECORD file, where it has one."""
+
+    name: str
+    version: str
+    record: str | None = None
+    editable: bool = False
+
+
+class Blas(Record):
+    """A linear-algebra or threading library that the process had loaded, and its thread count."""
+
+    library: str
+    version: str | None
+    threads: int
+    kernel: str | None = None
+
+
+class Environment(Record, tag_field="format", tag="environment/1"):
+    """What code ran on. Its digest is the environment's identity."""
+
+    python: str
+    implementation: str
+    abi: str
+    system: str
+    machine: str
+    packages: list[Package]
+    blas: list[Blas] = []
+    variables: dict[str, str] = {}
+    cpu_features: list[str] = []
+
+
+class DataFile(Record):
+    """One data file of a table version. `path` is relative to the table's folder, decoded."""
+
+    path: str
+    bytes: int
+    sha256: str
+    partition: dict[str, str | None] = {}
+
+
+class Pin(Record, tag_field="format", tag="pin/1"):
+    """The exact content of one table version, files in canonical order. Its digest is the identity of that data.
+
+    `schema` is the Delta schema as JSON with sorted keys; `reader` names what a reader must support.
+    """
+
+    schema: str
+    reader: list[str]
+    partition_columns: list[str]
+    files: list[DataFile]
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+class TableRef(Record, tag_field="type", tag="table"):
+    """A table version that a run read or wrote. `location` is relative to the store; `pin` is a blob."""
+
+    table: str
+    location: str
+    version: int
+    pin: str
+    rows: int
+    order: list[str] = []
+
+
+class ModelRef(Record, tag_field="type", tag="model"):
+    """A model version that a run used."""
+
+    model: str
+    version: int
+    sha256: str
+
+
+Input = TableRef | ModelRef
+
+
+class Artifact(Record):
+    """A file that a run produced: its name in the run, and the blob with its content."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Git(Record):
+    """Where the source stood in git. `remote` has no credentials in it."""
+
+    commit: str | None
+    branch: str | None
+    remote: str | None
+    dirty: bool
+
+
+class Source(Record):
+    """The source snapshot of a run: a `source/1` blob, and git's view of it."""
+
+    tree: str
+    git: Git | None = None
+
+
+class Host(Record):
+    """The machine that a run ran on."""
+
+    name: str
+    system: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+
+
+class Process(Record):
+    """Identifies a process for ever: pids are reused, but not with the same start on the same boot."""
+
+    host: str
+    boot: str
+    pid_namespace: str
+    pid: int
+    started: float
+
+
+class Fit(Record):
+    """What the built-in trainer was asked to do: with the pin it read, all that it takes to do it again."""
+
+    estimator: list[str]
+    target: str
+    features: Literal["all"] | list[str] | dict[str, float] = "all"
+    exclude: list[str] = []
+    rows: str | None = None
+    test_size: float = 0.2
+    seed: int = 0
+    metrics: list[str] = []
+
+
+class Start(Record, tag_field="format", tag="start/1"):
+    """`start.json`: what was asked and what was captured, written once before anything runs."""
+
+    id: str
+    kind: Kind
+    name: str
+    started: datetime
+    actor: str
+    lin: str
+    host: Host
+    process: Process
+    experiment: str | None = None
+    sweep: str | None = None
+    parent: str | None = None
+    reason: str | None = None
+    command: list[str] = []
+    folder: str = "."
+    params: dict[str, Param] = {}
+    tags: dict[str, str] = {}
+    fit: Fit | None = None
+    inputs: list[Input] = []
+    source: Source | None = None
+    environment: str | None = None
+
+
+class Log(Record):
+    """A file beside the record that grew while the run ran, as it was when the run was sealed."""
+
+    sha256: str
+    bytes: int
+
+
+class Sealed(Record, tag_field="format", tag="run/1"):
+    """`run.json`: the sealed record, written last. It names every blob it needs, and the start it belongs to."""
+
+    id: str
+    start: str
+    status: Status
+    ended: datetime
+    seconds: float
+    exit_code: int | None = None
+    error: str | None = None
+    params: dict[str, Param] = {}
+    tags: dict[str, str] = {}
+    metrics: dict[str, Real] = {}
+    features: list[str] = []
+    artifacts: list[Artifact] = []
+    inputs: list[Input] = []
+    outputs: list[TableRef] = []
+    metrics_log: Log | None = None
+    output_log: Log | None = None
+
+
+class MetricPoint(Record):
+    """One line of `metrics.jsonl`, after its checksum. `time` is in seconds since 1970 UTC."""
+
+    key: str
+    value: Real
+    time: float
+    step: int = 0
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+class Register(Record, tag_field="type", tag="register"):
+    """A run's model became a version of a registered model."""
+
+    model: str
+    version: int
+    run: str
+    artifact: str
+    sha256: str
+    description: str | None = None
+
+
+class Stage(Record, tag_field="type", tag="stage"):
+    """A model version moved to a stage; `archived` lists the versions that this moved to `archived`."""
+
+    model: str
+    version: int
+    stage: str
+    archived: list[int] = []
+    reason: str | None = None
+
+
+class Receipt(Record, tag_field="type", tag="receipt"):
+    """A run was re-run: the verdict of `rerun` against `run`, and what differed."""
+
+    run: str
+    rerun: str
+    verdict: Verdict
+    differences: list[str] = []
+
+
+Change = Register | Stage | Receipt
+
+
+class Event(Record, tag_field="format", tag="event/1"):
+    """One entry of the store's log. `previous` is the sha256 of the event before, as it lies on disk."""
+
+    number: int
+    op_id: str
+    time: datetime
+    actor: str
+    previous: str | None
+    change: Change
+
+
+# --- the codec --------------------------------------------------------------------------------------------------------
+
+
+class _Format(msgspec.Struct):
+    format: str
+
+
+def _encode_hook(value: object) -> object:
+    if isinstance(value, Real):
+        return to_json(value)
+    raise TypeError(f"records cannot hold a {type(value).__name__}: {value!r}")
+
+
+def _decode_hook(kind: type, value: object) -> object:
+    if kind is Real:
+        return from_json(value)
+    raise TypeError(f"records cannot hold a {kind.__name__}")
+
+
+def encode(record: Any) -> bytes:
+    """The record as JSON bytes: fields in their order, maps by sorted key, one line ending in a newline."""
+    return msgspec.json.encode(record, enc_hook=_encode_hook, order="deterministic") + b"\n"
+
+
+def decode(data: bytes, kind: type[R], *, where: str) -> R:
+    """Decode one record. `where` names the file in messages.
+
+    Raises:
+        StoreError: not such a record, or one in a newer format.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind, dec_hook=_decode_hook)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise _explain(data, kind, where, error) from error
+
+
+def _explain(data: bytes, kind: type, where: str, error: Exception) -> StoreError:
+    tag = getattr(kind.__struct_config__, "tag", None) if hasattr(kind, "__struct_config__") else None
+    try:
+        found = msgspec.json.decode(data, type=_Format).format
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = None
+    if isinstance(tag, str) and found and _is_newer(found, tag):
+        return StoreError(
+            f"{where} is in format '{found}', written by a newer lin; this one reads '{tag}'",
+            hint="upgrade lin: pip install --upgrade lin-lineage",
+        )
+    return StoreError(f"{where} is damaged: {error}", hint="restore that file from a backup of the store")
+
+
+def _is_newer(found: str, known: str) -> bool:
+    name, _, number = found.partition("/")
+    known_name, _, known_number = known.partition("/")
+    return name == known_name and number.isdigit() and int(number) > int(known_number)
+
+
+def digest(data: bytes) -> str:
+    """The sha256 of `data` in hex."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,1 @@
+"""Executions and what is captured about them: record, train, execute, query."""
