@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 # --- the store itself -------------------------------------------------------------------------------------------------
 
 
-class StoreInfo(Record, tag_field="format", tag="store/1"):
+class StoreInfo(Record, frozen=True, tag_field="format", tag="store/1"):
     """`store.json`: which format the store is in, and its own id."""
 
     id: str
@@ -39,7 +39,7 @@ class StoreInfo(Record, tag_field="format", tag="store/1"):
 # --- blobs ------------------------------------------------------------------------------------------------------------
 
 
-class SourceFile(Record):
+class SourceFile(Record, frozen=True):
     """One file of a source snapshot."""
 
     path: str
@@ -48,7 +48,7 @@ class SourceFile(Record):
     executable: bool = False
 
 
-class LeftOut(Record):
+class LeftOut(Record, frozen=True):
     """A file that a source snapshot does not hold, and why."""
 
     path: str
@@ -56,14 +56,14 @@ class LeftOut(Record):
     reason: str
 
 
-class SourceTree(Record, tag_field="format", tag="source/1"):
+class SourceTree(Record, frozen=True, tag_field="format", tag="source/1"):
     """The project's files as they were, by content. Its digest is the identity of the code."""
 
     files: list[SourceFile]
     left_out: list[LeftOut] = []
 
 
-class Package(Record):
+class Package(Record, frozen=True):
     """An installed distribution. `record` is the sha256 of its RECORD file, where it has one."""
 
     name: str
@@ -72,7 +72,7 @@ class Package(Record):
     editable: bool = False
 
 
-class Blas(Record):
+class Blas(Record, frozen=True):
     """A linear-algebra or threading library that the process had loaded, and its thread count."""
 
     library: str
@@ -81,7 +81,7 @@ class Blas(Record):
     kernel: str | None = None
 
 
-class Environment(Record, tag_field="format", tag="environment/1"):
+class Environment(Record, frozen=True, tag_field="format", tag="environment/1"):
     """What code ran on. Its digest is the environment's identity."""
 
     python: str
@@ -95,7 +95,7 @@ class Environment(Record, tag_field="format", tag="environment/1"):
     cpu_features: list[str] = []
 
 
-class DataFile(Record):
+class DataFile(Record, frozen=True):
     """One data file of a table version. `path` is relative to the table's folder, decoded."""
 
     path: str
@@ -104,7 +104,7 @@ class DataFile(Record):
     partition: dict[str, str | None] = {}
 
 
-class Pin(Record, tag_field="format", tag="pin/1"):
+class Pin(Record, frozen=True, tag_field="format", tag="pin/1"):
     """The exact content of one table version, files in canonical order. Its digest is the identity of that data.
 
     `schema` is the Delta schema as JSON with sorted keys; `reader` names what a reader must support.
@@ -119,7 +119,7 @@ class Pin(Record, tag_field="format", tag="pin/1"):
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
-class TableRef(Record, tag_field="type", tag="table"):
+class TableRef(Record, frozen=True, tag_field="type", tag="table"):
     """A table version that a run read or wrote. `location` is relative to the store; `pin` is a blob."""
 
     table: str
@@ -130,7 +130,7 @@ class TableRef(Record, tag_field="type", tag="table"):
     order: list[str] = []
 
 
-class ModelRef(Record, tag_field="type", tag="model"):
+class ModelRef(Record, frozen=True, tag_field="type", tag="model"):
     """A model version that a run used."""
 
     model: str
@@ -141,7 +141,7 @@ class ModelRef(Record, tag_field="type", tag="model"):
 Input = TableRef | ModelRef
 
 
-class Artifact(Record):
+class Artifact(Record, frozen=True):
     """A file that a run produced: its name in the run, and the blob with its content."""
 
     path: str
@@ -149,7 +149,7 @@ class Artifact(Record):
     bytes: int
 
 
-class Git(Record):
+class Git(Record, frozen=True):
     """Where the source stood in git. `remote` has no credentials in it."""
 
     commit: str | None
@@ -158,14 +158,14 @@ class Git(Record):
     dirty: bool
 
 
-class Source(Record):
+class Source(Record, frozen=True):
     """The source snapshot of a run: a `source/1` blob, and git's view of it."""
 
     tree: str
     git: Git | None = None
 
 
-class Host(Record):
+class Host(Record, frozen=True):
     """The machine that a run ran on."""
 
     name: str
@@ -175,7 +175,7 @@ class Host(Record):
     memory_bytes: int
 
 
-class Process(Record):
+class Process(Record, frozen=True):
     """Identifies a process for ever: pids are reused, but not with the same start on the same boot."""
 
     host: str
@@ -185,7 +185,7 @@ class Process(Record):
     started: float
 
 
-class Fit(Record):
+class Fit(Record, frozen=True):
     """What the built-in trainer was asked to do: with the pin it read, all that it takes to do it again."""
 
     estimator: list[str]
@@ -198,7 +198,7 @@ class Fit(Record):
     metrics: list[str] = []
 
 
-class Start(Record, tag_field="format", tag="start/1"):
+class Start(Record, frozen=True, tag_field="format", tag="start/1"):
     """`start.json`: what was asked and what was captured, written once before anything runs."""
 
     id: str
@@ -223,14 +223,14 @@ class Start(Record, tag_field="format", tag="start/1"):
     environment: str | None = None
 
 
-class Log(Record):
+class Log(Record, frozen=True):
     """A file beside the record that grew while the run ran, as it was when the run was sealed."""
 
     sha256: str
     bytes: int
 
 
-class Sealed(Record, tag_field="format", tag="run/1"):
+class Sealed(Record, frozen=True, tag_field="format", tag="run/1"):
     """`run.json`: the sealed record, written last. It names every blob it needs, and the start it belongs to."""
 
     id: str
@@ -247,12 +247,12 @@ class Sealed(Record, tag_field="format", tag="run/1"):
     artifacts: list[Artifact] = []
     inputs: list[Input] = []
     outputs: list[TableRef] = []
-    metrics_log: Log | None = None
-    output_log: Log | None = None
+    log: Log | None = None
+    output: Log | None = None
 
 
-class MetricPoint(Record):
-    """One line of `metrics.jsonl`, after its checksum. `time` is in seconds since 1970 UTC."""
+class MetricPoint(Record, frozen=True, tag_field="type", tag="metric"):
+    """A line of `log.jsonl`: one value of a metric. `time` is in seconds since 1970 UTC."""
 
     key: str
     value: Real
@@ -260,10 +260,39 @@ class MetricPoint(Record):
     step: int = 0
 
 
+class ParamSet(Record, frozen=True, tag_field="type", tag="param"):
+    """A line of `log.jsonl`: a parameter."""
+
+    key: str
+    value: Param
+
+
+class TagSet(Record, frozen=True, tag_field="type", tag="tag"):
+    """A line of `log.jsonl`: a tag."""
+
+    key: str
+    value: str
+
+
+class ArtifactKept(Record, frozen=True, tag_field="type", tag="artifact"):
+    """A line of `log.jsonl`: a file whose content is in the blobs by now."""
+
+    artifact: Artifact
+
+
+class InputRead(Record, frozen=True, tag_field="type", tag="input"):
+    """A line of `log.jsonl`: a table or model version that the run read."""
+
+    input: Input
+
+
+LogLine = MetricPoint | ParamSet | TagSet | ArtifactKept | InputRead
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-class Register(Record, tag_field="type", tag="register"):
+class Register(Record, frozen=True, tag_field="type", tag="register"):
     """A run's model became a version of a registered model."""
 
     model: str
@@ -274,7 +303,7 @@ class Register(Record, tag_field="type", tag="register"):
     description: str | None = None
 
 
-class Stage(Record, tag_field="type", tag="stage"):
+class Stage(Record, frozen=True, tag_field="type", tag="stage"):
     """A model version moved to a stage; `archived` lists the versions that this moved to `archived`."""
 
     model: str
@@ -284,7 +313,7 @@ class Stage(Record, tag_field="type", tag="stage"):
     reason: str | None = None
 
 
-class Receipt(Record, tag_field="type", tag="receipt"):
+class Receipt(Record, frozen=True, tag_field="type", tag="receipt"):
     """A run was re-run: the verdict of `rerun` against `run`, and what differed."""
 
     run: str
@@ -296,7 +325,7 @@ class Receipt(Record, tag_field="type", tag="receipt"):
 Change = Register | Stage | Receipt
 
 
-class Event(Record, tag_field="format", tag="event/1"):
+class Event(Record, frozen=True, tag_field="format", tag="event/1"):
     """One entry of the store's log. `previous` is the sha256 of the event before, as it lies on disk."""
 
     number: int

@@ -1,0 +1,49 @@
+# `make demo` and `make test` set themselves up: Python 3.11 or newer with venv is all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test check lint types layers docs bench golden clean
+
+demo: $(VENV)/installed
+	$(BIN)/lin demo
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# everything that .ci/run looks at besides the tests
+check: lint types layers docs
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/installed-dev
+	$(BIN)/lint-imports
+
+# the generated pages are what the code says; `make docs WRITE=--write` writes them
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/generate.py $(WRITE)
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/runs.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("lin needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) lin-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

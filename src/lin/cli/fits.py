@@ -1,0 +1,78 @@
+"""What `lin run` and `lin train` share: progress while a grid runs, and the table of its fits."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lin.cli.output import console_for, line, note, show, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lin.runs.query import RunInfo
+    from lin.runs.train import Progress
+
+LOWER_IS_BETTER = ("rmse", "mae", "log_loss")
+
+
+@contextmanager
+def follow() -> "Iterator[Callable[[Progress], None]]":
+    """A reporter of progress on stderr: a bar on a terminal, a line for each fit elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    if not sys.stderr.isatty():
+        yield _say
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=console_for(stderr=True), transient=True) as bar:
+        task = bar.add_task("fitting", total=None)
+
+        def report(progress: "Progress") -> None:
+            bar.update(
+                task, total=progress.total, completed=progress.done, description=line(_told(progress)).plain
+            )
+            for warning in progress.warnings:
+                bar.console.print(line(f"warning: {progress.run.name}: {warning}", "yellow"))
+
+        yield report
+
+
+def _say(progress: "Progress") -> None:
+    note(f"{progress.done}/{progress.total} {_told(progress)}")
+    for warning in progress.warnings:
+        note(f"warning: {progress.run.name}: {warning}")
+
+
+def _told(progress: "Progress") -> str:
+    metrics = " ".join(f"{key} {show(float(value))}" for key, value in progress.run.metrics.items())
+    return f"{progress.run.name}: {metrics or progress.run.status}"
+
+
+def view_sweep(runs: "list[RunInfo]") -> "list[RenderableType]":
+    """The fits of a grid, the best first, and what to type next."""
+    names = list(dict.fromkeys(key for run in runs for key in run.metrics))
+    best = names[0] if names else None
+    lower = best in LOWER_IS_BETTER
+    done = [run for run in runs if run.status == "finished"]
+    ranked = sorted(done, key=lambda run: run.metrics.get(best, 0) * (1 if lower else -1)) if best else done
+    failed = [run for run in runs if run.status != "finished"]
+    rows = [(run.id[-8:], run.name, *(_metric(run, key) for key in names)) for run in ranked]
+    rows += [(run.id[-8:], run.name, run.status, *([""] * (len(names) - 1))) for run in failed]
+    read = runs[0].table_inputs[0] if runs and runs[0].table_inputs else None
+    parts: list[RenderableType] = [table(("run", "fit", *names), rows, right=names)]
+    if read is not None:
+        parts.append(line(f"on {read.table}@{read.version}, {read.rows} rows", "dim"))
+    if ranked and ranked[0].kind == "train":
+        parts.append(line(f"next: lin register {ranked[0].id[-8:]} NAME", "dim"))
+    return parts
+
+
+def _metric(run: "RunInfo", key: str) -> object:
+    return float(run.metrics[key]) if key in run.metrics else None

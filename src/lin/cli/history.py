@@ -1,0 +1,36 @@
+"""`lin history`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lin.cli.options import Json, StorePath, open_project
+from lin.cli.output import emit
+from lin.cli.output import table as grid
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lin.data.history import VersionInfo
+
+
+def history(
+    table: Annotated[str, typer.Argument(help="The table.", show_default=False)],
+    *,
+    store: StorePath = None,
+    as_json: Json = False,
+) -> None:
+    """Show a table's versions: who wrote each, how, in which run."""
+    from lin.data.history import read_history
+    from lin.data.tables import open_table
+
+    emit(read_history(open_table(open_project(store), table)), _view, as_json=as_json)
+
+
+def _view(versions: "list[VersionInfo]") -> "list[RenderableType]":
+    columns = ("version", "time (UTC)", "operation", "rows", "user", "run", "model", "reason")
+    rows = [
+        (v.version, v.time, v.operation, v.rows, v.user, v.run and v.run[-8:], v.model, v.reason)
+        for v in reversed(versions)
+    ]
+    return [grid(columns, rows, right=("version", "rows"))]

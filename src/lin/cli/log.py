@@ -1,0 +1,69 @@
+"""`lin log`: from inside a running program, in any language."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lin.cli.options import StorePath, open_project
+from lin.errors import UsageError
+
+if TYPE_CHECKING:
+    from lin.runs.record import Recorder
+
+log = typer.Typer(
+    help="Record params, metrics, tags, artifacts from inside a program.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Run = Annotated[
+    str | None, typer.Option("--run", envvar="LIN_RUN", help="The run; inside `lin run -- CMD` it is known.")
+]
+
+
+@log.command()
+def param(name: str, value: str, *, run: Run = None, store: StorePath = None) -> None:
+    """Record a parameter."""
+    _recorder(run, store).log_param(name, value)
+
+
+@log.command()
+def metric(
+    name: str,
+    value: float,
+    *,
+    step: Annotated[int, typer.Option(help="The step it belongs to.")] = 0,
+    run: Run = None,
+    store: StorePath = None,
+) -> None:
+    """Record a metric."""
+    _recorder(run, store).log_metric(name, value, step=step)
+
+
+@log.command()
+def tag(name: str, value: str, *, run: Run = None, store: StorePath = None) -> None:
+    """Record a tag."""
+    _recorder(run, store).set_tag(name, value)
+
+
+@log.command()
+def artifact(
+    file: Path,
+    *,
+    name: Annotated[str | None, typer.Option(help="Its name in the run (default: the file's).")] = None,
+    run: Run = None,
+    store: StorePath = None,
+) -> None:
+    """Keep a file with the run."""
+    _recorder(run, store).log_artifact(file, name or file.name)
+
+
+def _recorder(run: str | None, store: str | None) -> "Recorder":
+    from lin.runs.record import attach
+
+    if run is None:
+        raise UsageError("which run? This is not inside `lin run -- CMD`", hint="--run RUN, or set LIN_RUN")
+    project = open_project(store)
+    return attach(project.store, run if os.environ.get("LIN_RUN") == run else project.store.runs.find(run))

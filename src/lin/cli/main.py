@@ -1,0 +1,122 @@
+"""The entry point: finds the command, runs it, and is the only place that turns an error into a message and a code.
+
+A command is the function of the same name in the module of the same name. Only the one that is asked for is imported,
+so that start-up does not grow with the number of commands.
+"""
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from lin.errors import ExitCode, LinError
+from lin.version import __version__
+
+COMMANDS = {
+    "init": "Make a project here: lineage.toml and the store.",
+    "add": "Add a table: adopt Delta, or import CSV, Parquet or JSON.",
+    "tables": "List the tables.",
+    "history": "Show a table's versions: who wrote each, how, in which run.",
+    "show": "Show a table version, run, model or model version in full.",
+    "diff": "Show the rows and cells that differ between two versions.",
+    "restore": "Make a table equal to an old version, as a new version.",
+    "run": "Run an experiment, or any program after --, as recorded runs.",
+    "train": "Fit a scikit-learn estimator on a table, ad hoc.",
+    "log": "Record params, metrics, tags, artifacts from inside a program.",
+    "runs": "List the runs: filter, sort, cut.",
+    "register": "Make a run's model the next version of a named model.",
+    "promote": "Move a model version to a stage; archive its holder.",
+    "models": "List the registered models and their versions.",
+    "predict": "Score a row, a file or a table; --into writes predictions back.",
+    "rerun": "Re-run a fit from its record and judge the result.",
+    "verify": "Compare two runs and give the verdict.",
+    "trace": "Show what a model, run or table version was made from.",
+    "demo": "Play the whole story on real data, in a folder of its own.",
+}
+
+TAKES_PROGRAM = "run"
+"""The command after which `--` starts a program's own command line."""
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run `lin` with these arguments (default: the process's own) and exit with the code of `lin.errors.ExitCode`."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments == ["--version"]:
+        sys.stdout.write(f"lin {__version__}\n")
+        sys.exit(ExitCode.OK)
+    own, program = _split_program(arguments)
+    try:
+        build_app(own)(own, obj=program, prog_name="lin")
+    except LinError as error:
+        sys.exit(_report(error))
+    except BrokenPipeError:
+        _silence_stdout()
+        sys.exit(ExitCode.OK)  # the reader has seen enough
+    except Exception as error:
+        if os.environ.get("LIN_DEBUG"):
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        sys.exit(_report(LinError(f"this is a bug in lin: {what}", hint="LIN_DEBUG=1 shows where")))
+    raise AssertionError("typer ends every command with SystemExit")
+
+
+def build_app(arguments: list[str]) -> typer.Typer:
+    """An app with the command that `arguments` ask for, or with all of them by name where they ask for none."""
+    app = typer.Typer(
+        name="lin",
+        help="Remembers what made each model, says why a prediction changed, and gets the old result back, with proof.",
+        epilog="lin COMMAND --help tells more. The table of exit codes is in docs/cli.md.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name == asked:
+            add_command(app, name)
+        elif asked not in COMMANDS:
+            app.command(name, help=summary)(_listed)
+    return app
+
+
+def add_command(app: typer.Typer, name: str) -> None:
+    """Add the command of that name from its module: a function, or an app with commands of its own."""
+    module = importlib.import_module(f"lin.cli.{name}")
+    command = getattr(module, name)
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
+
+
+def _root(*, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Only so that `lin` is a group of commands and `lin --help` shows `--version`."""
+
+
+def _listed() -> None:
+    """Stands for a command in `lin --help`; its module is imported when it is asked for."""
+
+
+def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if arguments[:1] == [TAKES_PROGRAM] and "--" in arguments:
+        at = arguments.index("--")
+        return arguments[:at], arguments[at + 1 :]
+    return arguments, []
+
+
+def _report(error: LinError) -> ExitCode:
+    from lin.cli.output import safe
+
+    hint = f" (hint: {error.hint})" if error.hint else ""
+    sys.stderr.write(f"error: {safe(error.message)}{safe(hint)}\n")
+    return error.exit_code
+
+
+def _silence_stdout() -> None:
+    """So that the interpreter's own flush at exit does not complain about the closed pipe again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,121 @@
+"""`lin show`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lin.cli.options import Json, StorePath, open_project
+from lin.cli.output import emit, line, size, table
+from lin.cli.output import show as text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lin.data.summary import VersionSummary
+    from lin.lineage.card import ModelCard, RunCard
+
+
+def show(
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="housing@0, boston, boston@1, a run.", show_default=False)
+    ],
+    *,
+    sample: Annotated[int, typer.Option(min=0, help="Show this many rows of a table.")] = 5,
+    store: StorePath = None,
+    as_json: Json = False,
+) -> None:
+    """Show a table version, run, model or model version in full."""
+    from lin.data.summary import summarise_version
+    from lin.lineage.card import read_model_card, read_run_card
+    from lin.lineage.references import TableAt, resolve
+    from lin.runs.query import RunInfo
+
+    project = open_project(store)
+    match resolve(project, reference):
+        case TableAt(table=opened, version=version):
+            emit(summarise_version(opened, version, sample=sample), _view_table, as_json=as_json)
+        case RunInfo() as run:
+            emit(read_run_card(project, run), _view_run, as_json=as_json)
+        case list() as versions:
+            from lin.cli.models import view
+
+            emit(versions, view, as_json=as_json)
+        case version:
+            emit(read_model_card(project, version), _view_model, as_json=as_json)
+
+
+def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
+    made = (
+        f"{summary.operation or 'written'}, {text(summary.time)} UTC" if summary.time else summary.operation
+    )
+    by = f", run {summary.run[-8:]}" if summary.run else ""
+    head = f"{summary.table}@{summary.version}: {summary.rows} rows, {size(summary.bytes)} in {summary.files} files"
+    rows = [(c.name, c.type, c.nulls, c.min, c.max) for c in summary.columns]
+    parts: list[RenderableType] = [
+        line(head, "bold"),
+        f"{made}{by}",
+        "",
+        table(("column", "type", "nulls", "min", "max"), rows, right=("nulls", "min", "max")),
+    ]
+    if summary.sample:
+        names = [c.name for c in summary.columns]
+        parts += ["", table(names, [[_cell(row[name]) for name in names] for row in summary.sample])]
+    return parts
+
+
+def _view_run(card: "RunCard") -> "list[RenderableType]":
+    run = card.run
+    seconds = f", {run.seconds:.2f} s" if run.seconds is not None else ""
+    parts: list[RenderableType] = [line(f"run {run.id}: {run.name}", "bold")]
+    facts: list[tuple[str, object]] = [
+        (
+            "status",
+            f"{run.status}{seconds}" + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
+        ),
+        ("error", run.error),
+        ("started", f"{text(run.started)} UTC by {run.actor} on {run.host.name}"),
+        ("experiment", run.experiment),
+        ("re-run of", run.parent),
+        ("command", " ".join(run.command)),
+        ("reason", run.reason),
+        *(("read", f"{r.table}@{r.version}, {r.rows} rows, pin {r.pin[:12]}") for r in run.table_inputs),
+        *(("used", f"{m.model}@{m.version}") for m in run.model_inputs),
+        *(("wrote", f"{r.table}@{r.version}, {r.rows} rows") for r in run.outputs),
+        ("source", card.source),
+        ("environment", card.environment),
+        ("models", ", ".join(card.models)),
+        *(("receipt", f"{r.verdict}: run {r.rerun[-8:]}") for r in card.receipts),
+        *(("feedback", f"{f.table}@{f.written} holds predictions of {f.model}") for f in card.feedback),
+    ]
+    parts.append(table(("", ""), [(name, value) for name, value in facts if value]))
+    sections: list[tuple[str, list[tuple[Any, ...]]]] = [
+        ("param", list(run.params.items())),
+        ("metric", [(key, repr(float(value))) for key, value in run.metrics.items()]),
+        ("tag", list(run.tags.items())),
+        ("artifact", [(a.path, size(a.bytes)) for a in run.artifacts]),
+    ]
+    for name, rows in sections:
+        parts += ["", table((name, "value" if name != "artifact" else "size"), rows)] if rows else []
+    return parts
+
+
+def _view_model(card: "ModelCard") -> "list[RenderableType]":
+    version = card.version
+    facts = [
+        ("stage", version.stage),
+        ("registered", f"{text(version.registered)} UTC by {version.actor}"),
+        ("description", version.description),
+        *(
+            (
+                "moved to",
+                f"{m.stage}, {text(m.time)} UTC by {m.actor}" + (f": {m.reason}" if m.reason else ""),
+            )
+            for m in version.history
+        ),
+    ]
+    title = line(f"{version.reference}", "bold")
+    return [title, table(("", ""), [fact for fact in facts if fact[1]]), "", *_view_run(card.run)]
+
+
+def _cell(value: object) -> str:
+    return "null" if value is None else text(value)

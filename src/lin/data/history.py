@@ -1,0 +1,142 @@
+"""The versions of a table, told from its log alone: when, what, by whom, in which run, and how large.
+
+Times are those that the writers put in their commits. A file's own time is never asked, for a copy changes
+it; where a clock went back, a version counts as committed no earlier than the one before it.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from lin.data.log import AddFile, Commit
+from lin.data.pins import open_data_file
+from lin.data.tables import Table
+from lin.errors import NotFoundError, OutsideError, UsageError
+
+_LONGEST_NUMBER = 19
+
+
+class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One version. What the log does not tell is None; `rows` and `files` are those of the whole version."""
+
+    version: int
+    time: datetime | None
+    operation: str | None
+    user: str | None
+    run: str | None
+    model: str | None
+    reason: str | None
+    rows: int | None
+    files: int | None
+    files_added: int
+    files_removed: int
+
+
+def read_history(table: Table) -> list[VersionInfo]:
+    """Every version whose commit is in the log, newest last.
+
+    Rows are counted by the log's statistics, else by the footers of the files that are still there.
+
+    Raises:
+        NotFoundError: not a Delta table. OutsideError: its log is damaged.
+    """
+    counted: dict[str, int | None] = {}
+    return [_describe(table, commit, files, counted) for commit, files in table.log.replay()]
+
+
+def version_at(table: Table, moment: datetime) -> int:
+    """The newest version committed at or before `moment`, a time with its zone.
+
+    Raises:
+        NotFoundError: no version is that old; it names the first one that the log has a time for.
+    """
+    first: tuple[int, datetime] | None = None
+    found: int | None = None
+    for version, time in _times(table):
+        first = first or (version, time)
+        if time <= moment:
+            found = version
+    if found is not None:
+        return found
+    if first is None:
+        raise NotFoundError(f"the log of table '{table.name}' has no times", hint=f"lin history {table.name}")
+    raise NotFoundError(
+        f"table '{table.name}' has no version as old as {moment.isoformat()}; "
+        f"version {first[0]} is of {first[1].isoformat()}",
+        hint=f"lin history {table.name}",
+    )
+
+
+def resolve_version(table: Table, text: str | None) -> int:
+    """The version meant: the newest for None, a number, or a time in ISO 8601 (UTC where it has no zone).
+
+    Raises:
+        UsageError: neither a number nor a time. NotFoundError: there is no such version, or none that old.
+    """
+    if text is None:
+        return table.log.head()
+    if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+        return table.log.commit(int(text)).version
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is neither a version of table '{table.name}' nor a time",
+            hint="write a number, or a time such as 2026-11-22T09:30+01:00",
+        ) from error
+    return version_at(table, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _describe(
+    table: Table, commit: Commit, files: Collection[AddFile] | None, counted: dict[str, int | None]
+) -> VersionInfo:
+    return VersionInfo(
+        version=commit.version,
+        time=commit.time,
+        operation=commit.text("operation"),
+        user=commit.text("lin.user", "userName"),
+        run=commit.text("lin.run"),
+        model=commit.text("lin.model"),
+        reason=commit.text("lin.reason", "userMetadata"),
+        rows=None if files is None else _count(table, files, counted),
+        files=None if files is None else len(files),
+        files_added=len(commit.adds),
+        files_removed=len(commit.removes),
+    )
+
+
+def _count(table: Table, files: Collection[AddFile], counted: dict[str, int | None]) -> int | None:
+    total = 0
+    for file in files:
+        rows = file.rows
+        if rows is None and file.vector is None:
+            if file.path not in counted:
+                counted[file.path] = _count_in_footer(table, file.path)
+            rows = counted[file.path]
+        if rows is None:
+            return None
+        total += rows
+    return total
+
+
+def _count_in_footer(table: Table, path: str) -> int | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with open_data_file(table.root, path) as stream:
+            rows: int = pq.read_metadata(stream).num_rows
+    except (FileNotFoundError, OutsideError, pa.ArrowException, OSError):
+        return None  # gone or unreadable: the history goes on without its count
+    return rows
+
+
+def _times(table: Table) -> Iterator[tuple[int, datetime]]:
+    """The versions with a time, and the latest time up to each."""
+    latest: datetime | None = None
+    for commit in table.log.commits():
+        if commit.time is not None:
+            latest = max(commit.time, latest or commit.time)
+        if latest is not None:
+            yield commit.version, latest

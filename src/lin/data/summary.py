@@ -1,0 +1,158 @@
+"""One table version at a glance: its size, its columns with their extremes, and its first rows.
+
+Everything is computed over the data files themselves, not from the log's statistics, and has a JSON form:
+times in ISO 8601, decimals as text, bytes in hex, floats as `lin.numbers` writes them.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lin.data.log import Snapshot, require_readable
+from lin.data.read import check_order
+from lin.data.schema import arrow_schema, quote, type_name
+from lin.data.sql import connect, relation
+from lin.data.tables import Table
+from lin.errors import OutsideError
+from lin.numbers import to_json
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+class ColumnSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One column. `min` and `max` are text, and None for nested types and where every value is null."""
+
+    name: str
+    type: str
+    nulls: int
+    min: str | None
+    max: str | None
+
+
+class VersionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One version. `sample` holds its first rows in canonical order."""
+
+    table: str
+    version: int
+    time: datetime | None
+    operation: str | None
+    run: str | None
+    rows: int
+    bytes: int
+    files: int
+    columns: list[ColumnSummary]
+    sample: list[dict[str, Any]]
+
+
+def summarise_version(table: Table, version: int | None = None, *, sample: int = 5) -> VersionSummary:
+    """Summarise one version (default: the newest), with its first `sample` rows.
+
+    Raises:
+        NotFoundError: no such version. OutsideError: a file is missing, damaged or refused, or the version
+            needs
+            a feature that lin lacks. UsageError: the table's order names no column.
+    """
+    snapshot = table.log.snapshot(version)
+    require_readable(table.log, snapshot)
+    commit = table.log.commit(snapshot.version) if snapshot.version in table.log.versions() else None
+    with connect() as connection:
+        count, columns = _summarise_columns(connection, table, snapshot)
+        rows = _first_rows(connection, table, snapshot, sample)
+    return VersionSummary(
+        table=table.name,
+        version=snapshot.version,
+        time=commit.time if commit else None,
+        operation=commit.text("operation") if commit else None,
+        run=commit.text("lin.run") if commit else None,
+        rows=count,
+        bytes=sum(file.bytes for file in snapshot.files),
+        files=len(snapshot.files),
+        columns=columns,
+        sample=rows,
+    )
+
+
+def _summarise_columns(
+    connection: "duckdb.DuckDBPyConnection", table: Table, snapshot: Snapshot
+) -> tuple[int, list[ColumnSummary]]:
+    """The number of rows, and the summary of each column, in one pass over the files."""
+    fields = snapshot.metadata.schema["fields"]
+    asked = ["count(*)"]
+    for field in fields:
+        name = quote(field["name"])
+        extremes = [f"min({name})", f"max({name})"] if isinstance(field["type"], str) else ["NULL", "NULL"]
+        asked += [f"count({name})", *extremes]
+    source = relation(table.root, snapshot.files, snapshot.metadata)
+    query = f"SELECT {', '.join(asked)} FROM ({source})"  # noqa: S608 - every name and value is quoted
+    found = _run(connection, query, table, snapshot)
+    rows, *facts = [value for column in found.columns for value in _to_json_values(column)]
+    columns = [
+        ColumnSummary(
+            name=field["name"],
+            type=type_name(field["type"]),
+            nulls=rows - known,
+            min=_text(smallest),
+            max=_text(largest),
+        )
+        for field, known, smallest, largest in zip(fields, facts[::3], facts[1::3], facts[2::3], strict=True)
+    ]
+    return rows, columns
+
+
+def _first_rows(
+    connection: "duckdb.DuckDBPyConnection", table: Table, snapshot: Snapshot, number: int
+) -> list[dict[str, Any]]:
+    order = check_order(arrow_schema(snapshot.metadata.schema), table.order)
+    source = relation(table.root, snapshot.files, snapshot.metadata, positions=bool(order))
+    columns = ", ".join(quote(name) for name in snapshot.metadata.columns)
+    keys = [*(f"{quote(name)} NULLS LAST" for name in order), "_file", "_position"]
+    by = f"ORDER BY {', '.join(keys)}" if order else ""
+    query = f"SELECT {columns} FROM ({source}) {by} LIMIT {number:d}"  # noqa: S608 - every name is quoted
+    found = _run(connection, query, table, snapshot)
+    values = [_to_json_values(column) for column in found.columns]
+    return [dict(zip(snapshot.metadata.columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _run(connection: "duckdb.DuckDBPyConnection", query: str, table: Table, snapshot: Snapshot) -> "pa.Table":
+    import duckdb
+
+    try:
+        return connection.sql(query).to_arrow_table()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise OutsideError(f"{table.name}@{snapshot.version} cannot be read: {reason}") from error
+
+
+def _to_json_values(column: "pa.ChunkedArray") -> list[Any]:
+    try:
+        return [_to_json(value) for value in column.to_pylist()]
+    except (ValueError, OverflowError) as error:
+        raise OutsideError(f"a value cannot be shown: {error}") from error
+
+
+def _to_json(value: Any) -> Any:
+    shown: Any = value
+    match value:
+        case float():
+            shown = to_json(value)
+        case date():
+            shown = value.isoformat()
+        case Decimal():
+            shown = str(value)
+        case bytes():
+            shown = value.hex()
+        case dict():
+            shown = {key: _to_json(item) for key, item in value.items()}
+        case list() | tuple():  # a map comes as pairs, which keeps every key as it is
+            shown = [_to_json(item) for item in value]
+    return shown
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)

@@ -1,0 +1,74 @@
+"""Everything about one run or model version on one page: its record, and what was said and found about it since."""
+
+import msgspec
+
+from lin.errors import LinError
+from lin.lineage.feedback import Feedback, find_feedback
+from lin.models.registry import ModelVersion, read_receipts, read_registry
+from lin.project import Project
+from lin.records import Environment, Receipt, SourceTree, decode
+from lin.runs.query import RunInfo, read_run
+
+
+class RunCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, the models it became, the receipts of its re-runs, and predictions in its data."""
+
+    run: RunInfo
+    models: list[str]
+    receipts: list[Receipt]
+    feedback: list[Feedback]
+    source: str | None
+    environment: str | None
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A model version and the run behind it."""
+
+    version: ModelVersion
+    run: RunCard
+
+
+def read_run_card(project: Project, run: RunInfo) -> RunCard:
+    """Gather what is known about a run."""
+    registry = read_registry(project.store)
+    return RunCard(
+        run=run,
+        models=[v.reference for versions in registry.values() for v in versions if v.run == run.id],
+        receipts=read_receipts(project.store, run.id),
+        feedback=_feedback(project, run),
+        source=_source(project, run),
+        environment=_environment(project, run),
+    )
+
+
+def read_model_card(project: Project, version: ModelVersion) -> ModelCard:
+    """Gather what is known about a model version."""
+    return ModelCard(version=version, run=read_run_card(project, read_run(project.store, version.run)))
+
+
+def _feedback(project: Project, run: RunInfo) -> list[Feedback]:
+    try:
+        return find_feedback(project, run)
+    except LinError:
+        return []  # the table is gone or damaged; the run's own record can be shown all the same
+
+
+def _source(project: Project, run: RunInfo) -> str | None:
+    if run.source is None:
+        return None
+    tree = decode(project.store.blobs.read(run.source.tree), SourceTree, where="a source snapshot")
+    git = run.source.git
+    where = (
+        f", git {(git.commit or 'no commit')[:12]}{' with uncommitted changes' if git.dirty else ''}"
+        if git
+        else ""
+    )
+    left_out = f", {len(tree.left_out)} left out" if tree.left_out else ""
+    return f"{len(tree.files)} files{left_out}{where} ({run.source.tree[:12]})"
+
+
+def _environment(project: Project, run: RunInfo) -> str | None:
+    if run.environment is None:
+        return None
+    found = decode(project.store.blobs.read(run.environment), Environment, where="an environment")
+    return f"python {found.python}, {len(found.packages)} packages ({run.environment[:12]})"

@@ -1,0 +1,204 @@
+"""Scoring with a registered model: a row, a file, or a table version, and writing predictions back into a table.
+
+A write-back is a recorded run with the model version as input and the new table version as output, so that every
+predicted cell can be traced to the model that wrote it.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lin.data.load import load_source
+from lin.data.read import filter_rows, matching_positions, read_version
+from lin.data.tables import Table
+from lin.data.write import fill_column
+from lin.errors import OutsideError, UsageError, nearest
+from lin.models.registry import ModelVersion, find_version, read_registry
+from lin.numbers import to_json
+from lin.project import Project
+from lin.records import ModelRef
+from lin.runs.persist import load_model
+from lin.runs.query import read_run
+from lin.runs.writes import pin_input, record_write
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Predictions(msgspec.Struct, frozen=True, kw_only=True):
+    """Predictions in the order of the rows; `keys` holds the table's key of each row, where there is one."""
+
+    model: str
+    table: str | None
+    version: int | None
+    rows: int
+    predictions: list[Any]
+    keys: dict[str, list[Any]]
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
+    """A write-back: how many rows of a column were filled, and the version that this made (None: nothing to fill)."""
+
+    model: str
+    table: str
+    column: str
+    filled: int
+    base: int
+    version: int | None
+    run: str | None
+
+
+class Scorer:
+    """A model version with its file loaded and the columns that it needs."""
+
+    def __init__(self, project: Project, reference: str) -> None:
+        """Load `reference`. Raises `NotFoundError`, or `OutsideError` where the model file is not to be trusted."""
+        self.version: ModelVersion = find_version(read_registry(project.store), reference)
+        self.features = read_run(project.store, self.version.run).features
+        self._model = load_model(project.store.blobs.read(self.version.sha256))
+
+    def score(self, rows: "pa.Table") -> Any:
+        """The predictions for the rows, a NumPy array of one per row.
+
+        Raises:
+            UsageError: columns are missing. OutsideError: the model cannot score these values.
+        """
+        missing = [name for name in self.features if name not in rows.column_names]
+        if missing:
+            raise UsageError(
+                f"model {self.version.reference} needs column '{missing[0]}', which is missing"
+                + (f", as are {len(missing) - 1} more" if len(missing) > 1 else ""),
+                hint=nearest(missing[0], rows.column_names, instead=f"it needs: {', '.join(self.features)}"),
+            )
+        frame = rows.select(self.features).to_pandas()
+        try:
+            return self._model.predict(frame)
+        except (ValueError, TypeError) as error:
+            empty = [name for name in self.features if frame[name].isna().any()]
+            raise OutsideError(
+                f"model {self.version.reference} cannot score these rows: {str(error).splitlines()[0]}",
+                hint=f"columns with nulls: {', '.join(empty)}" if empty else None,
+            ) from error
+
+
+def predict_row(project: Project, reference: str, row: Mapping[str, Any]) -> Predictions:
+    """Score one row given as a map from column to value; columns that the model does not need are ignored."""
+    import pyarrow as pa
+
+    scorer = Scorer(project, reference)
+    if not isinstance(row, Mapping):
+        raise UsageError("the row is not a JSON object", hint="--row '{\"COLUMN\": 1.5}'")
+    try:
+        rows = pa.Table.from_pylist([dict(row)])
+    except pa.ArrowException as error:
+        raise UsageError(f"the row cannot be read: {error}") from error
+    return _predictions(scorer, rows, scorer.score(rows))
+
+
+def predict_file(project: Project, reference: str, path: Path) -> Predictions:
+    """Score the rows of a CSV, Parquet or JSON file."""
+    import pyarrow as pa
+
+    scorer = Scorer(project, reference)
+    loaded = load_source(path)
+    rows = loaded if isinstance(loaded, pa.Table) else loaded.read_all()
+    return _predictions(scorer, rows, scorer.score(rows))
+
+
+def predict_table(
+    project: Project, reference: str, table: Table, *, version: int | None = None, where: str | None = None
+) -> Predictions:
+    """Score the rows of a table version, those that fulfil the SQL condition `where`, in canonical order."""
+    scorer = Scorer(project, reference)
+    snapshot, rows = read_version(table, version)
+    kept = filter_rows(rows, where) if where else rows
+    keys = {name: kept.column(name).to_pylist() for name in table.key}
+    scores = scorer.score(kept) if kept.num_rows else []
+    return _predictions(scorer, kept, scores, table=table.name, version=snapshot.version, keys=keys)
+
+
+def fill_table(
+    project: Project,
+    reference: str,
+    table: Table,
+    column: str,
+    *,
+    where: str | None = None,
+    reason: str | None = None,
+) -> Fill:
+    """Write the model's predictions into the nulls of `column`, as a new version of `table`.
+
+    Rows are matched by their place in the version that was read; that version must still be the newest when the new
+    one is committed. No other row or column changes, and no row moves.
+
+    Raises:
+        ConflictError: somebody wrote to the table meanwhile; nothing was changed.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    scorer = Scorer(project, reference)
+    written = Table(table.name, table.root, key=table.key)  # as written: a declared order is for reading
+    base, rows = read_version(written)
+    wanted = matching_positions(rows, where) if where else np.ones(rows.num_rows, dtype=bool)
+    if column in rows.column_names:
+        wanted &= rows.column(column).is_null().to_numpy()
+    positions = np.flatnonzero(wanted)
+    result = Fill(
+        model=scorer.version.reference,
+        table=table.name,
+        column=column,
+        filled=len(positions),
+        base=base.version,
+        version=None,
+        run=None,
+    )
+    if not len(positions):
+        return result
+    scores = pa.array(scorer.score(rows.take(pa.array(positions))))
+    places = np.full(rows.num_rows, -1)
+    places[positions] = np.arange(len(positions))
+    values = scores.take(pa.array(places, mask=~wanted))
+    model = ModelRef(model=scorer.version.model, version=scorer.version.version, sha256=scorer.version.sha256)
+    run, version = record_write(
+        project,
+        table,
+        lambda attribution: fill_column(written, base, column, values, attribution, now_ms=_now_ms()),
+        kind="predict",
+        name=f"{scorer.version.reference} into {table.name}.{column}",
+        reason=reason or f"nulls of {column} filled with predictions of {scorer.version.reference}",
+        inputs=[pin_input(project, table, base.version)[1], model],
+        params={"column": column, "rows": len(positions)},
+        model=scorer.version.reference,
+    )
+    return msgspec.structs.replace(result, version=version.version, run=run)
+
+
+def _predictions(
+    scorer: Scorer,
+    rows: "pa.Table",
+    scores: Any,
+    *,
+    table: str | None = None,
+    version: int | None = None,
+    keys: dict[str, list[Any]] | None = None,
+) -> Predictions:
+    return Predictions(
+        model=scorer.version.reference,
+        table=table,
+        version=version,
+        rows=rows.num_rows,
+        predictions=[to_json(v) if isinstance(v, float) else v for v in _plain(scores)],
+        keys=keys or {},
+    )
+
+
+def _plain(scores: Any) -> list[Any]:
+    return list(scores.tolist()) if hasattr(scores, "tolist") else list(scores)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

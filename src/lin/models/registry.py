@@ -1,0 +1,228 @@
+"""The registry: named models with numbered versions and stages, folded from the store's events.
+
+A version's number is the count of registrations before it plus one; it is decided under put-if-absent, so it is never
+given twice and never reused. What is changed is said in one event each.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from lin.config import check_name
+from lin.errors import NotFoundError, UsageError, nearest
+from lin.ids import new_id, short
+from lin.project import Project
+from lin.records import Change, Event, Receipt, Register, Stage
+from lin.runs.query import find_run
+from lin.runs.train import MODEL
+from lin.store.store import Store
+
+STAGES = ("none", "staging", "production", "archived")
+HELD_BY_ONE = frozenset({"staging", "production"})
+"""Stages that one version of a model holds at a time: promoting another archives the holder."""
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a version's stage history."""
+
+    stage: str
+    time: datetime
+    actor: str
+    reason: str | None
+
+
+class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a registered model."""
+
+    model: str
+    version: int
+    stage: str
+    run: str
+    artifact: str
+    sha256: str
+    description: str | None
+    registered: datetime
+    actor: str
+    history: list[Move]
+
+    @property
+    def reference(self) -> str:
+        """As it is written: `boston@1`."""
+        return f"{self.model}@{self.version}"
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a promotion did: the version that moved, and the versions that it archived."""
+
+    model: str
+    version: int
+    stage: str
+    archived: list[int]
+
+
+Registry = dict[str, list[ModelVersion]]
+
+
+def fold_events(events: Sequence[Event]) -> Registry:
+    """The models and their versions after these events."""
+    registry: Registry = {}
+    for event in events:
+        match event.change:
+            case Register() as change:
+                registry.setdefault(change.model, []).append(_registered(event, change))
+            case Stage() as change:
+                versions = registry[change.model]
+                for number in change.archived:
+                    versions[number - 1] = _moved(versions[number - 1], "archived", event, change.reason)
+                versions[change.version - 1] = _moved(
+                    versions[change.version - 1], change.stage, event, change.reason
+                )
+            case Receipt():
+                pass
+    return registry
+
+
+def read_registry(store: Store) -> Registry:
+    """The registry as it is now."""
+    return fold_events(store.events.read())
+
+
+def read_receipts(store: Store, run_id: str) -> list[Receipt]:
+    """The receipts of a run, oldest first."""
+    changes = (event.change for event in store.events.read())
+    return [change for change in changes if isinstance(change, Receipt) and change.run == run_id]
+
+
+def find_version(registry: Registry, reference: str) -> ModelVersion:
+    """The version meant by `boston@3`, `boston@production`, `boston@latest` or `models:/boston/3`.
+
+    Raises:
+        NotFoundError: no such model or version, or nothing holds the stage. UsageError: no version is named.
+    """
+    name, selector = split_reference(reference)
+    versions = find_model(registry, name)
+    if selector is None:
+        stages = [v.stage for v in versions if v.stage in HELD_BY_ONE]
+        example = stages[-1] if stages else versions[-1].version
+        raise UsageError(f"'{reference}' names no version of model '{name}'", hint=f"{name}@{example}")
+    if selector.isdecimal():
+        if 1 <= int(selector) <= len(versions):
+            return versions[int(selector) - 1]
+        raise NotFoundError(
+            f"model '{name}' has no version {selector}; it has {len(versions)}", hint=f"lin show {name}"
+        )
+    stage = selector.lower()
+    if stage == "latest":
+        return versions[-1]
+    if stage not in STAGES:
+        raise UsageError(
+            f"'{selector}' is neither a version nor a stage",
+            hint=nearest(stage, [*STAGES, "latest"], instead=f"stages are {', '.join(STAGES)}"),
+        )
+    holders = [v for v in versions if v.stage == stage]
+    if not holders:
+        raise NotFoundError(
+            f"no version of model '{name}' is in {stage}", hint=f"lin promote {name}@1 {stage}"
+        )
+    return holders[-1]
+
+
+def find_model(registry: Registry, name: str) -> list[ModelVersion]:
+    """The versions of a model, oldest first. Raises `NotFoundError`."""
+    if name in registry:
+        return registry[name]
+    known = ", ".join(sorted(registry)) or "none"
+    raise NotFoundError(
+        f"there is no model '{name}'; registered: {known}",
+        hint=nearest(name, list(registry), instead=f"lin register RUN {name}"),
+    )
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """`boston@3` or `models:/boston/3` as a name and a version or stage."""
+    if reference.startswith("models:/"):
+        name, _, selector = reference.removeprefix("models:/").replace("@", "/").partition("/")
+    else:
+        name, _, selector = reference.removeprefix("model:").partition("@")
+    return name, selector or None
+
+
+def register_model(project: Project, run: str, name: str, *, description: str | None = None) -> ModelVersion:
+    """Make the model of a finished run the next version of `name`.
+
+    Raises:
+        NotFoundError: no such run. UsageError: it has not finished, or has no model.
+    """
+    check_name(name, "a model")
+    info = find_run(project.store, run)
+    artifact = info.artifact(MODEL)
+    if info.status != "finished" or artifact is None:
+        what = f"is {info.status}" if info.status != "finished" else f"has no artifact {MODEL}"
+        raise UsageError(f"run {short(info.id)} cannot be registered: it {what}", hint="lin runs")
+
+    def decide(events: Sequence[Event]) -> Change:
+        version = len(fold_events(events).get(name, [])) + 1
+        return Register(
+            model=name,
+            version=version,
+            run=info.id,
+            artifact=artifact.path,
+            sha256=artifact.sha256,
+            description=description,
+        )
+
+    event = project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=datetime.now(UTC))
+    change = event.change
+    if not isinstance(change, Register):
+        raise TypeError(f"event {event.number} is not the registration that was appended")
+    return _registered(event, change)
+
+
+def promote(project: Project, reference: str, stage: str, *, reason: str | None = None) -> Promotion:
+    """Move a version to a stage. The version that held `staging` or `production` is archived in the same event.
+
+    Raises:
+        NotFoundError: no such version. UsageError: no such stage.
+    """
+    stage = stage.lower()
+    if stage not in STAGES:
+        hint = nearest(stage, list(STAGES), instead=f"stages are {', '.join(STAGES)}")
+        raise UsageError(f"'{stage}' is not a stage", hint=hint)
+
+    def decide(events: Sequence[Event]) -> Change:
+        registry = fold_events(events)
+        version = find_version(registry, reference)
+        holders = [
+            v.version for v in registry[version.model] if v.stage == stage and v.version != version.version
+        ]
+        archived = holders if stage in HELD_BY_ONE else []
+        return Stage(
+            model=version.model, version=version.version, stage=stage, archived=archived, reason=reason
+        )
+
+    event = project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=datetime.now(UTC))
+    change = event.change
+    if not isinstance(change, Stage):
+        raise TypeError(f"event {event.number} is not the promotion that was appended")
+    return Promotion(model=change.model, version=change.version, stage=change.stage, archived=change.archived)
+
+
+def _registered(event: Event, change: Register) -> ModelVersion:
+    return ModelVersion(
+        model=change.model,
+        version=change.version,
+        stage="none",
+        run=change.run,
+        artifact=change.artifact,
+        sha256=change.sha256,
+        description=change.description,
+        registered=event.time,
+        actor=event.actor,
+        history=[],
+    )
+
+
+def _moved(version: ModelVersion, stage: str, event: Event, reason: str | None) -> ModelVersion:
+    move = Move(stage=stage, time=event.time, actor=event.actor, reason=reason)
+    return msgspec.structs.replace(version, stage=stage, history=[*version.history, move])

@@ -1,0 +1,177 @@
+"""A project: the folder with `lineage.toml`, what that file declares, and the store. Finding, making and extending it."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lin.config import FILE_NAME, Config, ProjectSetting, TableSetting, check_name, parse_config, read_config
+from lin.errors import ConflictError, NotFoundError, OutsideError
+from lin.store.store import Store, create_store, local_backend, open_store
+
+STARTER = """
+# A table: `lin add housing housing.csv --key ID` writes this.
+# [tables.housing]
+# path = "data/housing"
+# key = ["ID"]
+
+# An experiment of the built-in trainer; a list of values is a grid. Every setting: lineage.toml.example
+# [experiments.housing]
+# table = "housing"
+# target = "medv"
+# rows = "medv is not null"
+# split = { test_size = 0.2, seed = 1 }
+#
+# [[experiments.housing.models]]
+# estimator = "sklearn.linear_model.Ridge"
+# params = { alpha = [1.0, 0.1, 0.01] }
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """An opened project. Paths in records are relative to `store_root`; those in `lineage.toml` to `root`."""
+
+    root: Path
+    config: Config
+    store: Store
+    store_root: Path
+    actor: str
+
+    @property
+    def folders_of_data(self) -> list[str]:
+        """The store and the tables below the project, relative to it: what is not source."""
+        places = [self.store_root, *(self.root / table.path for table in self.config.tables.values())]
+        root = self.root.resolve()
+        inside = [place.resolve() for place in places if place.resolve().is_relative_to(root)]
+        return sorted(place.relative_to(root).as_posix() for place in inside)
+
+    def locate(self, path: Path) -> str:
+        """`path` as records hold it: relative to the store."""
+        return Path(os.path.relpath(path.resolve(), self.store_root.resolve())).as_posix()
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that has a `lineage.toml`."""
+    return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+
+
+def open_project(start: Path, *, store: str | None = None) -> Project:
+    """Open the project that `start` lies in. `store` is used instead of the declared one.
+
+    Raises:
+        NotFoundError: no project, or no store. UsageError: `lineage.toml` is wrong. StoreError: damaged or newer.
+    """
+    start = start.resolve()
+    root = find_root(start)
+    if root is None and store is None:
+        raise NotFoundError(f"there is no {FILE_NAME} in {start} or above it", hint="lin init")
+    config = read_config(root / FILE_NAME) if root else Config(project=ProjectSetting(name=start.name))
+    backend = local_backend(store, start) if store else local_backend(config.project.store, root or start)
+    return Project(
+        root=root or start,
+        config=config,
+        store=open_store(backend),
+        store_root=backend.root,
+        actor=current_actor(),
+    )
+
+
+def create_project(
+    folder: Path, *, name: str | None = None, store: str | None = None
+) -> tuple[Project, bool]:
+    """Write `lineage.toml` and the store in `folder` where they are missing; tells whether anything was.
+
+    Raises:
+        UsageError: an existing `lineage.toml` is wrong. OutsideError: the folder cannot be written.
+    """
+    path = folder / FILE_NAME
+    fresh = not path.exists()
+    if fresh:
+        setting = {"project": {"name": check_name(name or _tame(folder.resolve().name), "a project")}}
+        setting["project"]["store"] = store or ".lin"
+        _write(path, _toml(setting) + STARTER, replace=False)
+    config = read_config(path)
+    backend = local_backend(store or config.project.store, folder)
+    fresh = fresh or backend.size("store.json") is None
+    create_store(backend)
+    ignore = backend.root / ".gitignore"
+    if not ignore.exists():
+        _write(ignore, "# what lin keeps does not belong into git\n*\n", replace=False)
+    return open_project(folder, store=store), fresh
+
+
+def declare_table(project: Project, name: str, setting: TableSetting) -> Project:
+    """Add `[tables.NAME]` at the end of `lineage.toml`, leaving the rest of the file as it is.
+
+    Raises:
+        ConflictError: the file declares that table otherwise.
+    """
+    declared = project.config.tables.get(check_name(name, "a table"))
+    if declared == setting:
+        return project
+    if declared is not None:
+        raise ConflictError(
+            f"{FILE_NAME} declares table '{name}' otherwise: path = '{declared.path}', key = {declared.key}",
+            hint=f"change [tables.{name}] there, or leave out the option",
+        )
+    path = project.root / FILE_NAME
+    section: dict[str, object] = {"path": setting.path}
+    if setting.key:
+        section["key"] = setting.key
+    if setting.order:
+        section["order"] = setting.order
+    text = path.read_text() if path.exists() else _toml({"project": {"name": project.config.project.name}})
+    extended = text.rstrip("\n") + "\n\n" + _toml({"tables": {name: section}})
+    config = parse_config(extended)  # before it is written: an inline `tables = {…}` cannot be extended
+    _write(path, extended, replace=True)
+    return Project(
+        root=project.root,
+        config=config,
+        store=project.store,
+        store_root=project.store_root,
+        actor=project.actor,
+    )
+
+
+def current_actor() -> str:
+    """Who acts: `LIN_ACTOR`, else the login name."""
+    try:
+        return os.environ.get("LIN_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):  # a container's uid without a name
+        return f"uid {os.getuid()}"
+
+
+def _tame(name: str) -> str:
+    tame = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in name).lstrip("._-")
+    return tame[:128] or "project"
+
+
+def _toml(values: Mapping[str, Any]) -> str:
+    import tomli_w
+
+    return tomli_w.dumps(values)
+
+
+def _write(path: Path, text: str, *, replace: bool) -> None:
+    """Write a small file whole: a crash leaves the old content or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("x") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            os.link(temporary, path)
+            temporary.unlink()
+    except FileExistsError as error:
+        temporary.unlink(missing_ok=True)
+        raise ConflictError(f"{path} was written by another process just now") from error
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutsideError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,119 @@
+"""Adding a table to a project: an import is a recorded run, an adoption only a declaration."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from lin.config import TableSetting, check_name
+from lin.data.load import adopt, import_table
+from lin.data.tables import Table
+from lin.errors import ConflictError, NotFoundError, UsageError
+from lin.project import Project, declare_table
+from lin.runs.writes import record_write
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """A table that was added; `run` is the import, None where a Delta table was adopted."""
+
+    name: str
+    path: str
+    key: list[str]
+    version: int
+    rows: int | None
+    columns: int
+    imported: bool
+    run: str | None
+
+
+def add_table(
+    project: Project,
+    name: str,
+    source: Path,
+    *,
+    key: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
+    path: str | None = None,
+    fill_short_rows: bool = False,
+    reason: str | None = None,
+) -> Added:
+    """Declare table `name`: the Delta table in the folder `source`, or a new one with the rows of the file `source`.
+
+    What `lineage.toml` says of the table already is used where nothing is given.
+
+    Raises:
+        NotFoundError: no such source. UsageError: it cannot be read as a table, or the key is not one.
+        ConflictError: the table exists, or is declared otherwise.
+    """
+    check_name(name, "a table")
+    if not source.exists():
+        raise NotFoundError(f"there is no file or folder '{source}'", hint="lin add NAME FILE.csv")
+    setting = _setting(project, name, source, key, order, path)
+    table = Table(name, project.root / setting.path, tuple(setting.key), tuple(setting.order))
+    run = None
+    if source.is_dir():
+        adopt(table)
+    else:
+        if table.log.exists():
+            raise ConflictError(
+                f"there is a Delta table in {setting.path} already", hint=f"lin add {name} {setting.path}"
+            )
+        run = _import(project, table, source, fill_short_rows=fill_short_rows, reason=reason)
+    declare_table(project, name, setting)
+    snapshot = table.log.snapshot()
+    counts = [file.rows for file in snapshot.files]
+    return Added(
+        name=name,
+        path=setting.path,
+        key=list(table.key),
+        version=snapshot.version,
+        rows=None if None in counts else sum(count or 0 for count in counts),
+        columns=len(snapshot.metadata.columns),
+        imported=run is not None,
+        run=run,
+    )
+
+
+def _setting(
+    project: Project,
+    name: str,
+    source: Path,
+    key: Sequence[str] | None,
+    order: Sequence[str] | None,
+    path: str | None,
+) -> TableSetting:
+    """What the table is declared as: what is given, else what `lineage.toml` says, else the default."""
+    if source.is_dir() and path is not None:
+        raise UsageError(
+            "--path is for imports; a Delta table is adopted where it lies", hint="leave --path out"
+        )
+    declared = project.config.tables.get(name)
+    place = path or (_relative(project, source) if source.is_dir() else None)
+    return TableSetting(
+        path=place or (declared.path if declared else f"data/{name}"),
+        key=list(key) if key else declared.key if declared else [],
+        order=list(order) if order else declared.order if declared else [],
+    )
+
+
+def _relative(project: Project, folder: Path) -> str:
+    return Path(os.path.relpath(folder.resolve(), project.root.resolve())).as_posix()
+
+
+def _import(
+    project: Project, table: Table, source: Path, *, fill_short_rows: bool, reason: str | None
+) -> str:
+    run, _ = record_write(
+        project,
+        table,
+        lambda attribution: import_table(
+            table, source, attribution, now_ms=int(time.time() * 1000), fill_short_rows=fill_short_rows
+        ),
+        kind="import",
+        name=f"{source.name} into {table.name}",
+        reason=reason or f"imported from {source.name}",
+        params={"source": source.name},
+    )
+    return run

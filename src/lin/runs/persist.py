@@ -1,0 +1,198 @@
+"""Model files: skops archives with canonical bytes, whose reading runs no code that the file brings.
+
+A file is taken apart under caps, put into canonical form, and checked: its arrays hold no pickles, its types are in
+the list that ships here, each in its one place, or among those that the caller trusts; only then does skops make
+objects, and `native` looks at them before anybody else does. There is no way back to pickle. The list of trusted types
+is here or with the caller, never in the file.
+"""
+
+import pickle  # its error type only
+import sys
+import warnings
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import msgspec
+
+from lin.errors import OutsideError, UsageError
+from lin.runs.archive import Archive, Node, canonical, damaged, nodes, read_archive, type_of, write_archive
+from lin.runs.native import check_native
+from lin.runs.trusted import TRUSTED
+
+_CRAFTED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What skops, numpy and scikit-learn raise on a state that their own dump could not have written."""
+
+_KEY_TYPES = frozenset(
+    ("builtins.str", "builtins.int", "builtins.float", "numpy.str_")
+    + tuple(f"numpy.{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
+    + tuple(f"numpy.float{bits}" for bits in (16, 32, 64))
+)
+"""The types of keys that come back as they were: a bool does not, for bool("false") is true."""
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model file says of itself, read without importing what made it."""
+
+    type: str
+    skops: str | None
+    sklearn: str | None
+    types: list[str]
+    """Every type, function and class that it names, sorted."""
+
+
+def dump_model(model: Any) -> bytes:
+    """The model as a skops file in canonical form: the same fitted model gives the same bytes in every process.
+
+    Dump it before it predicts: some models count their queries. A search (`GridSearchCV` and its kin) keeps how long
+    its fits took, so two fits of it never have the same bytes.
+
+    Raises:
+        OutsideError: skops cannot store it, or what it would store could not be loaded again.
+    """
+    import skops.io
+
+    name = type(model).__name__
+    try:
+        archive = canonical(read_archive(skops.io.dumps(model)))
+    except (AttributeError, TypeError, ValueError, NotImplementedError, RecursionError, pickle.PicklingError) as error:
+        raise OutsideError(
+            f"skops cannot store this {name}: {_first_line(error)}", hint="train another kind of estimator"
+        ) from error
+    for node in nodes(archive.schema):
+        _require_loadable(node, name)
+    return write_archive(archive)
+
+
+def load_model(data: bytes, *, trusted: Collection[str] = ()) -> Any:
+    """Make the model of a file. `trusted` adds import paths of types to those that lin trusts.
+
+    No code that the file brings runs. A crafted file can still be a model that predicts nonsense, slowly.
+
+    Raises:
+        UsageError: it has types that nobody trusts; they are named.
+        OutsideError: it is not a skops file, is damaged or crafted, or does not go with the installed libraries.
+    """
+    import skops.io
+    from sklearn.exceptions import InconsistentVersionWarning
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    archive = canonical(read_archive(data))
+    _require_trusted(archive, frozenset(trusted))
+    allowed = sorted({type_of(node) for node in nodes(archive.schema)} & (TRUSTED.keys() | frozenset(trusted)))
+    safe = write_archive(archive)
+    try:
+        with warnings.catch_warnings():
+            # the versions are in the run's record, where they are compared
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            model = skops.io.loads(safe, trusted=allowed)  # audits every type before it makes anything
+        check_native(model)
+    except UntrustedTypesFoundException as error:
+        raise _untrusted(safe, allowed) from error
+    except _CRAFTED as error:
+        raise _cannot_load(archive, error) from error
+    return model
+
+
+def inspect_model(data: bytes) -> ModelInfo:
+    """What a model file says of itself. Imports neither skops nor scikit-learn. Raises `OutsideError` as loading does."""
+    return _describe(canonical(read_archive(data)))
+
+
+def _describe(archive: Archive) -> ModelInfo:
+    version = archive.schema.get("_skops_version")
+    return ModelInfo(
+        type=type_of(archive.schema),
+        skops=version if isinstance(version, str) else None,
+        sklearn=_version_of_sklearn(archive),
+        types=sorted({type_of(node) for node in nodes(archive.schema) if node["__loader__"] != "JsonNode"}),
+    )
+
+
+def _version_of_sklearn(archive: Archive) -> str | None:
+    """Every estimator keeps the version that made it as an attribute."""
+    for node in nodes(archive.schema):
+        if node["__loader__"] == "DictNode" and "_sklearn_version" in node["content"]:
+            content = node["content"]["_sklearn_version"].get("content")
+            return content.strip('"') if isinstance(content, str) else None
+    return None
+
+
+def _require_trusted(archive: Archive, trusted: frozenset[str]) -> None:
+    """Each type of ours stands only where skops puts it. The rest is trusted by skops itself, or refused by it."""
+    for node in nodes(archive.schema):
+        name, loader = type_of(node), node["__loader__"]
+        if name not in trusted and loader not in TRUSTED.get(name, (loader,)):
+            raise damaged(f"it makes {name} as a {loader}, which skops does not write")
+        if loader == "DictNode":
+            wrong = [kind for kind in _kinds_of_keys(node) if kind not in _KEY_TYPES]
+            if wrong:
+                raise damaged(f"a dict in it has keys of type {wrong[0]}")
+
+
+def _untrusted(canonical_data: bytes, allowed: list[str]) -> UsageError:
+    import skops.io
+
+    refused = sorted(set(skops.io.get_untrusted_types(data=canonical_data)) - set(allowed))
+    shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")  # noqa: PLR2004
+    return UsageError(
+        f"the model file needs what lin does not trust: {shown}",
+        hint="loading it may run their code; if you know them all and the file is yours, trust these types by name",
+    )
+
+
+def _kinds_of_keys(node: Node) -> Iterator[str]:
+    for kind in node["key_types"]["content"]:
+        yield type_of(kind) if kind["__loader__"] == "TypeNode" else kind["__loader__"]
+
+
+def _require_loadable(node: Node, model: str) -> None:
+    """skops stores classes and functions by name: refuse now what could not be found by it later."""
+    loader, name = node["__loader__"], type_of(node)
+    if loader == "JsonNode":
+        return
+    if node["__module__"] == "__main__":
+        raise OutsideError(
+            f"this {model} holds '{node['__class__']}', which is defined in the program itself",
+            hint="move it to a module of your project and import it",
+        )
+    if not hasattr(sys.modules.get(node["__module__"]), node["__class__"]) and loader != "OperatorFuncNode":
+        raise OutsideError(
+            f"this {model} holds {name}, which cannot be found again by that name",
+            hint="use a function or class that stands at the top of a module, no lambda",
+        )
+    if loader == "DictNode" and (wrong := [kind for kind in _kinds_of_keys(node) if kind not in _KEY_TYPES]):
+        raise OutsideError(
+            f"this {model} holds a dict with keys of type {wrong[0]}, which do not survive in a model file",
+            hint="use text or whole numbers as keys, for example class labels 0 and 1 for false and true",
+        )
+
+
+def _cannot_load(archive: Archive, error: BaseException) -> OutsideError:
+    import sklearn
+
+    made = _describe(archive).sklearn
+    if made is not None and made != sklearn.__version__:
+        return OutsideError(
+            f"this model was made by scikit-learn {made} and does not load in {sklearn.__version__}: "
+            f"{_first_line(error)}",
+            hint=f"install it: pip install scikit-learn=={made}",
+        )
+    if isinstance(error, ImportError):
+        return OutsideError(f"the model needs a module that is not here: {error}", hint="install it, then try again")
+    return damaged(f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]

@@ -1,0 +1,216 @@
+"""Asking about runs: one run in full, and lists filtered, sorted and cut. Reads the records themselves."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from lin.errors import StoreError
+from lin.numbers import Real
+from lin.records import Artifact, Fit, Host, Input, Kind, ModelRef, Param, Sealed, Source, Start, TableRef
+from lin.runs.host import capture_process, is_alive
+from lin.runs.record import fold_log
+from lin.runs.where import Expression, Field, matches, parse_field, parse_where, value_of
+from lin.store.runs import LOG
+from lin.store.store import Store
+
+WORK: frozenset[Kind] = frozenset({"train", "command", "program"})
+"""The kinds that `lin runs` lists by itself: what people start to learn something."""
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, sealed or not, as `--json` shows it."""
+
+    id: str
+    name: str
+    kind: Kind
+    status: str
+    experiment: str | None
+    sweep: str | None
+    parent: str | None
+    started: datetime
+    seconds: float | None
+    actor: str
+    params: dict[str, Param]
+    metrics: dict[str, Real]
+    tags: dict[str, str]
+    inputs: list[Input]
+    outputs: list[TableRef]
+    artifacts: list[Artifact]
+    features: list[str]
+    fit: Fit | None
+    command: list[str]
+    folder: str
+    reason: str | None
+    exit_code: int | None
+    error: str | None
+    source: Source | None
+    environment: str | None
+    host: Host
+
+    def artifact(self, path: str) -> Artifact | None:
+        """The artifact of that name, if the run has it."""
+        return next((a for a in self.artifacts if a.path == path), None)
+
+    @property
+    def table_inputs(self) -> list[TableRef]:
+        """The table versions it read."""
+        return [i for i in self.inputs if isinstance(i, TableRef)]
+
+    @property
+    def model_inputs(self) -> list[ModelRef]:
+        """The model versions it used."""
+        return [i for i in self.inputs if isinstance(i, ModelRef)]
+
+
+class RunList(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs asked for, and what is wrong with records that could not be read."""
+
+    runs: list[RunInfo]
+    damaged: list[str]
+
+
+def read_run(store: Store, run_id: str) -> RunInfo:
+    """The run with that whole id. Raises `StoreError` if its record is damaged."""
+    start = store.runs.start(run_id)
+    sealed = store.runs.sealed(run_id)
+    return _sealed_info(start, sealed) if sealed else _open_info(store, start)
+
+
+def find_run(store: Store, reference: str) -> RunInfo:
+    """The run meant by `reference`: see `Runs.find`."""
+    return read_run(store, store.runs.find(reference))
+
+
+def list_runs(
+    store: Store,
+    *,
+    where: str | None = None,
+    sort: str | None = None,
+    descending: bool = False,
+    limit: int | None = None,
+    kinds: frozenset[Kind] | None = WORK,
+) -> RunList:
+    """The runs that fulfil `where`, sorted by a field (default: newest first), `limit` at most.
+
+    `kinds=None` means all kinds. Runs without the sort field come last.
+
+    Raises:
+        UsageError: `where` or `sort` is wrong.
+    """
+    condition = parse_where(where) if where else None
+    field = parse_field(sort) if sort else None
+    damaged: list[str] = []
+    runs = list(_select(_read_all(store, damaged), condition, kinds))
+    if field:
+        runs = _sorted(runs, field, descending)
+    return RunList(runs=runs[:limit], damaged=damaged)
+
+
+@dataclass(frozen=True)
+class RunFields:
+    """A run as the filter language sees it."""
+
+    run: RunInfo
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Its parameters."""
+        return self.run.params
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Its metrics."""
+        return self.run.metrics
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        return self.run.tags
+
+    @cached_property
+    def attributes(self) -> Mapping[str, object]:
+        """What it is in itself."""
+        run = self.run
+        names = ("id", "name", "kind", "status", "experiment", "sweep", "parent", "seconds", "actor")
+        return {name: getattr(run, name) for name in names} | {"started": run.started.isoformat()}
+
+    @cached_property
+    def inputs(self) -> Mapping[str, set[int]]:
+        """The versions of each table that it read."""
+        versions: dict[str, set[int]] = {}
+        for table in self.run.table_inputs:
+            versions.setdefault(table.table, set()).add(table.version)
+        return versions
+
+
+def _read_all(store: Store, damaged: list[str]) -> Iterator[RunInfo]:
+    for run_id in store.runs.ids():
+        try:
+            yield read_run(store, run_id)
+        except StoreError as error:  # one rotten record must not hide the others
+            damaged.append(error.message)
+
+
+def _select(
+    runs: Iterable[RunInfo], condition: Expression | None, kinds: frozenset[Kind] | None
+) -> Iterator[RunInfo]:
+    for run in runs:
+        if (kinds is None or run.kind in kinds) and (condition is None or matches(condition, RunFields(run))):
+            yield run
+
+
+def _sorted(runs: list[RunInfo], field: Field, descending: bool) -> list[RunInfo]:
+    values = [(value_of(field, RunFields(run)), run) for run in runs]
+    present = [(v, run) for v, run in values if v is not None and v == v]  # noqa: PLR0124  NaN sorts last
+    absent = [run for v, run in values if v is None or v != v]  # noqa: PLR0124
+    numeric = all(isinstance(v, int | float) for v, _ in present)
+    present.sort(key=lambda pair: pair[0] if numeric else str(pair[0]), reverse=descending)  # type: ignore[arg-type,return-value]
+    return [run for _, run in present] + absent
+
+
+def _sealed_info(start: Start, sealed: Sealed) -> RunInfo:
+    return RunInfo(
+        status=sealed.status,
+        seconds=sealed.seconds,
+        params=sealed.params,
+        metrics=sealed.metrics,
+        tags=sealed.tags,
+        inputs=sealed.inputs,
+        outputs=sealed.outputs,
+        artifacts=sealed.artifacts,
+        features=sealed.features,
+        exit_code=sealed.exit_code,
+        error=sealed.error,
+        **_asked(start),
+    )
+
+
+def _open_info(store: Store, start: Start) -> RunInfo:
+    logged = fold_log(start, store.runs.file(start.id, LOG) or b"")
+    alive = is_alive(start.process, capture_process())
+    return RunInfo(
+        status="abandoned" if alive is False else "running",
+        seconds=None,
+        params=logged.params,
+        metrics=logged.metrics,
+        tags=logged.tags,
+        inputs=logged.inputs,
+        outputs=[],
+        artifacts=logged.artifacts,
+        features=[],
+        exit_code=None,
+        error=None,
+        **_asked(start),
+    )
+
+
+def _asked(start: Start) -> dict[str, Any]:
+    names = (
+        "id", "name", "kind", "experiment", "sweep", "parent", "started", "actor", "fit", "command", "folder",
+        "reason", "source", "environment", "host",
+    )  # fmt: skip
+    return {name: getattr(start, name) for name in names}

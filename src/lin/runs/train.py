@@ -1,0 +1,245 @@
+"""The built-in trainer: fits each point of a grid on one pinned table version, every fit a recorded run.
+
+What decides the numbers is done by pandas and scikit-learn exactly as by hand: filter the rows in their canonical
+order, choose the features, `train_test_split`, `fit`, `predict`. The recorded `Fit` and pin suffice to do it again.
+"""
+
+import io
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lin.config import ExperimentSetting, ModelSetting
+from lin.data.read import filter_rows, read_pin
+from lin.data.tables import Table
+from lin.errors import LinError, OutsideError, UsageError
+from lin.ids import new_id
+from lin.project import Project
+from lin.records import Fit, Param, Pin, TableRef, encode
+from lin.runs.estimators import build_estimator, expand_grid, with_seed
+from lin.runs.evaluate import Evaluation, evaluate, fit_model, select_features, split_rows
+from lin.runs.persist import dump_model
+from lin.runs.plots import prediction_error_plot, residual_plot
+from lin.runs.query import RunInfo, read_run
+from lin.runs.record import Recorder, begin_run, capture
+from lin.runs.writes import pin_input
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODEL = "model/model.skops"
+PREDICTIONS = "predictions.parquet"
+PREDICTION_ERROR = "prediction_error.png"
+RESIDUALS = "residuals.png"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One fit of a grid: what to do, with which parameters of the estimator."""
+
+    fit: Fit
+    params: dict[str, Param]
+
+    @property
+    def name(self) -> str:
+        """The estimator's name and what it was given: `Ridge alpha=0.1`."""
+        estimator = " + ".join(path.rsplit(".", 1)[-1] for path in self.fit.estimator)
+        return " ".join([estimator, *(f"{key}={value}" for key, value in self.params.items())])
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a sweep has come: `done` of `total`, the last being `run`."""
+
+    done: int
+    total: int
+    run: RunInfo
+    warnings: list[str]
+
+
+def plan_points(
+    experiment: ExperimentSetting, table: Table, overrides: Mapping[str, Sequence[Param]] | None = None
+) -> list[Point]:
+    """The fits that an experiment declares, in the order of its models and their grids.
+
+    `overrides` replaces parameters of every model: a name and its values.
+
+    Raises:
+        UsageError: a grid has no values, or no model takes an overridden parameter.
+    """
+    if experiment.target is None:
+        raise UsageError("the experiment has no target", hint='target = "COLUMN"')
+    points = []
+    for model in experiment.models:
+        fit = _fit(experiment, experiment.target, model, table)
+        grid = model.params | {key: list(values) for key, values in (overrides or {}).items()}
+        points += [Point(fit, params) for params in expand_grid(grid)]
+    return points
+
+
+def _fit(experiment: ExperimentSetting, target: str, model: ModelSetting, table: Table) -> Fit:
+    return Fit(
+        estimator=[model.estimator] if isinstance(model.estimator, str) else list(model.estimator),
+        target=target,
+        features=experiment.features,
+        exclude=list(table.key),
+        rows=experiment.rows,
+        test_size=experiment.split.test_size,
+        seed=experiment.split.seed,
+        metrics=experiment.metrics,
+    )
+
+
+def run_sweep(
+    project: Project,
+    table: Table,
+    points: Sequence[Point],
+    *,
+    experiment: str | None,
+    version: int | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> list[RunInfo]:
+    """Fit every point on one version of `table` (default: the newest). A point that fails is a failed run.
+
+    Raises:
+        UsageError: a row filter, feature, target or metric is wrong; then nothing was recorded.
+        OutsideError: the table cannot be read.
+    """
+    pin, reference = pin_input(project, table, version)
+    return run_points(project, table, pin, reference, points, experiment=experiment, report=report)
+
+
+def run_points(
+    project: Project,
+    table: Table,
+    pin: Pin,
+    reference: TableRef,
+    points: Sequence[Point],
+    *,
+    experiment: str | None,
+    parent: str | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> list[RunInfo]:
+    """As `run_sweep`, on a pin. With a `parent`, the runs are re-runs of it."""
+    import sklearn.base  # noqa: F401  first, so that the captured environment holds the BLAS that the fits use
+
+    prepared = _Prepared(read_pin(table, pin))
+    for point in points:
+        prepared.split(point.fit)  # whatever the settings get wrong shows before anything is recorded
+    captured = capture(project)
+    sweep = new_id() if len(points) > 1 else None
+    runs = []
+    for done, point in enumerate(points, 1):
+        recorder = begin_run(
+            project,
+            captured,
+            kind="train",
+            name=point.name,
+            experiment=experiment,
+            sweep=sweep,
+            parent=parent,
+            params={"estimator": _estimator_param(point.fit), **point.params},
+            fit=point.fit,
+            inputs=[reference],
+        )
+        warnings = _fit_recorded(recorder, point, prepared)
+        runs.append(read_run(project.store, recorder.id))
+        report(Progress(done=done, total=len(points), run=runs[-1], warnings=warnings))
+    return runs
+
+
+def _estimator_param(fit: Fit) -> Param:
+    return fit.estimator[0] if len(fit.estimator) == 1 else list(fit.estimator)
+
+
+def _fit_recorded(recorder: Recorder, point: Point, prepared: "_Prepared") -> list[str]:
+    """Fit one point into its run and seal it, however it ends."""
+    try:
+        features, warnings = _fit_point(recorder, point, prepared)
+    except LinError as error:
+        recorder.seal("failed", error=error.message)
+        return [error.message]
+    except KeyboardInterrupt:
+        recorder.seal("interrupted", error="interrupted from the keyboard")
+        raise
+    except BaseException:
+        recorder.seal("failed", error=traceback.format_exc(limit=-1).strip().splitlines()[-1])
+        raise
+    recorder.seal("finished", features=features)
+    return warnings
+
+
+def _fit_point(recorder: Recorder, point: Point, prepared: "_Prepared") -> tuple[list[str], list[str]]:
+    split = prepared.split(point.fit)
+    model = build_estimator(point.fit.estimator, point.params)
+    for param in with_seed(model, point.fit.seed):
+        recorder.log_param(param, point.fit.seed)
+    warnings = fit_model(model, split.train, split.train_target)
+    result = evaluate(model, split.test, split.test_target, metrics=point.fit.metrics)
+    for key, value in result.metrics.items():
+        recorder.log_metric(key, value)
+    recorder.log_artifact(dump_model(model), MODEL)
+    recorder.log_artifact(_predictions(prepared.rows(point.fit), point.fit, split, result), PREDICTIONS)
+    recorder.log_artifact(prediction_error_plot(split.test_target, result), PREDICTION_ERROR)
+    recorder.log_artifact(residual_plot(split.test_target, result), RESIDUALS)
+    return split.features, warnings
+
+
+@dataclass(frozen=True)
+class _Split:
+    features: list[str]
+    train: "pd.DataFrame"
+    test: "pd.DataFrame"
+    train_target: "pd.Series[Any]"
+    test_target: "pd.Series[Any]"
+
+
+class _Prepared:
+    """The rows of one table version, filtered and split once for all points that ask for the same."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._rows: dict[str | None, pd.DataFrame] = {}
+        self._splits: dict[bytes, _Split] = {}
+
+    def rows(self, fit: Fit) -> "pd.DataFrame":
+        if fit.rows not in self._rows:
+            kept = filter_rows(self._table, fit.rows) if fit.rows else self._table
+            self._rows[fit.rows] = kept.to_pandas()
+        return self._rows[fit.rows]
+
+    def split(self, fit: Fit) -> _Split:
+        key = encode(msgspec.structs.replace(fit, estimator=[]))
+        if key not in self._splits:
+            frame = self.rows(fit)
+            features = select_features(frame, fit.target, fit.features, fit.exclude)
+            if frame[fit.target].isna().any():
+                raise UsageError(
+                    f"target '{fit.target}' is null in {int(frame[fit.target].isna().sum())} of {len(frame)} rows",
+                    hint=f'leave them out: rows = "{fit.target} is not null"',
+                )
+            parts = split_rows(frame[features], frame[fit.target], fit.test_size, fit.seed)
+            self._splits[key] = _Split(features, *parts)
+        return self._splits[key]
+
+
+def _predictions(frame: "pd.DataFrame", fit: Fit, split: _Split, result: Evaluation) -> bytes:
+    """The test rows as Parquet: their key, the measured target, the prediction, and probabilities by class."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    keys = frame.loc[split.test.index, [column for column in fit.exclude if column in frame]]
+    columns = {name: pa.array(keys[name]) for name in keys}
+    columns["measured"] = pa.array(split.test_target)
+    columns["predicted"] = pa.array(result.predictions)
+    if result.probabilities is not None:
+        for position, label in enumerate(result.classes):
+            columns[f"probability of {label}"] = pa.array(result.probabilities[:, position])
+    sink = io.BytesIO()
+    try:
+        pq.write_table(pa.table(columns), sink)
+    except pa.ArrowException as error:
+        raise OutsideError(f"the predictions cannot be written as Parquet: {error}") from error
+    return sink.getvalue()

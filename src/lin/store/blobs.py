@@ -1,0 +1,91 @@
+"""Content by its sha256: `blobs/ab/<sha256>`. Created once, verified whenever it is read."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from lin.errors import NotFoundError, OutsideError, StoreError
+from lin.records import digest
+from lin.store.backend import Backend, ObjectExistsError
+
+CHUNK = 1 << 20
+
+
+class Blobs:
+    """The content-addressed part of a store."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def put(self, data: bytes) -> str:
+        """Keep `data`; returns its sha256. The same content is kept once."""
+        sha256 = digest(data)
+        self._put(sha256, len(data), data)
+        return sha256
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Keep the content of the file at `path`; returns its sha256 and size in bytes.
+
+        Raises:
+            NotFoundError: no such file. OutsideError: it cannot be read, or it changes while it is read.
+        """
+        try:
+            whole = hashlib.sha256()
+            size = 0
+            for chunk in _read(path):
+                whole.update(chunk)
+                size += len(chunk)
+            sha256 = whole.hexdigest()
+            self._put(sha256, size, _checked(path, sha256))
+        except FileNotFoundError as error:
+            raise NotFoundError(f"there is no file {path}") from error
+        except OSError as error:
+            raise OutsideError(f"cannot read {path}: {error.strerror}") from error
+        return sha256, size
+
+    def read(self, sha256: str) -> bytes:
+        """The content. Raises `StoreError` if it is missing or is not what its name says."""
+        data = self._backend.read(_key(sha256))
+        if digest(data) != sha256:
+            raise StoreError(
+                f"{_key(sha256)} is damaged: its content does not have that sha256",
+                hint="restore that file from a backup of the store",
+            )
+        return data
+
+    def size(self, sha256: str) -> int | None:
+        """The size in bytes, or None if it is not here."""
+        return self._backend.size(_key(sha256))
+
+    def _put(self, sha256: str, size: int, data: bytes | Iterator[bytes]) -> None:
+        key = _key(sha256)
+        present = self._backend.size(key)
+        if present is None:
+            try:
+                self._backend.put_if_absent(key, data)
+            except ObjectExistsError:
+                return  # another process kept the same content at the same time
+        elif present != size:
+            raise StoreError(f"{key} is damaged: it has {present} bytes instead of {size}")
+
+
+def _key(sha256: str) -> str:
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _checked(path: Path, sha256: str) -> Iterator[bytes]:
+    """The file's chunks, failing at the end if they are not the content that was announced."""
+    whole = hashlib.sha256()
+    for chunk in _read(path):
+        whole.update(chunk)
+        yield chunk
+    if whole.hexdigest() != sha256:
+        raise OutsideError(
+            f"{path} changed while it was read", hint="run the command again when it is at rest"
+        )

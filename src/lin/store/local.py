@@ -1,0 +1,205 @@
+"""A store in a folder of a local or network file system: an acknowledged write is on disk, whole, for good.
+
+`put_if_absent` writes a temporary file beside the final one, fsyncs it, links it to its final name (which fails if
+the name is taken), and fsyncs the folder. A crash at any point leaves the final name absent or whole, and at most a
+`.tmp-…` file that nobody reads.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from lin.errors import OutsideError
+from lin.store.backend import ObjectExistsError, ObjectMissingError, check_key, chunks
+
+_TEMPORARY = ".tmp-"
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_RENAME_NOREPLACE = 1
+
+
+class LocalBackend:
+    """Keeps each key as the file of that path below `root`: folders 0700, files 0600."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._durable: set[str] = set()
+        """Folders whose own entries are known to be on disk, so that each is fsynced once in a process."""
+
+    def put_if_absent(self, key: str, data: bytes | Iterable[bytes]) -> None:
+        """See `Backend`. Raises `OutsideError` when the file system fails; then nothing was written."""
+        folder, name = self._place(key)
+        try:
+            with _Folder(self._make(folder)) as descriptor:
+                _create(descriptor, name, data)
+        except FileExistsError as error:
+            raise ObjectExistsError(f"{key} exists already") from error
+        except OSError as error:
+            raise _failed("write", key, error) from error
+
+    def read(self, key: str) -> bytes:
+        """See `Backend`."""
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise ObjectMissingError(f"{key} in the store is not a regular file")
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ObjectMissingError(
+                f"{key} is missing from the store", hint="restore that file from a backup of the store"
+            ) from error
+        except OSError as error:
+            raise _failed("read", key, error) from error
+
+    def size(self, key: str) -> int | None:
+        """See `Backend`."""
+        try:
+            return os.lstat(self._path(key)).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def list(self, folder: str) -> list[str]:
+        """See `Backend`."""
+        try:
+            return sorted(n for n in os.listdir(self._path(folder)) if not n.startswith("."))  # noqa: PTH208
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def appender(self, key: str) -> "_FileAppender":
+        """See `Backend`."""
+        folder, name = self._place(key)
+        try:
+            with _Folder(self._make(folder)) as descriptor:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+                return _FileAppender(os.open(name, flags, 0o600, dir_fd=descriptor), self._path(folder), key)
+        except OSError as error:
+            raise _failed("write", key, error) from error
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/{check_key(key)}"
+
+    def _place(self, key: str) -> tuple[str, str]:
+        folder, _, name = check_key(key).rpartition("/")
+        return folder, name
+
+    def _make(self, folder: str) -> str:
+        """The path of `folder`, made and made durable if this process has not seen it yet."""
+        path = f"{self.root}/{folder}" if folder else str(self.root)
+        if path not in self._durable:
+            parent = self._make(folder.rpartition("/")[0]) if folder else os.path.dirname(path)  # noqa: PTH120
+            if not os.path.isdir(parent):  # noqa: PTH112
+                os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+            try:
+                os.mkdir(path, 0o700)  # noqa: PTH102
+            except FileExistsError:
+                pass  # made by another process, which may have been killed before its fsync: so ours follows all the same
+            with _Folder(parent) as descriptor:
+                os.fsync(descriptor)
+            self._durable.add(path)
+        return path
+
+
+class _Folder:
+    """An open folder, as a descriptor."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> int:
+        self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self.descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+
+class _FileAppender:
+    def __init__(self, descriptor: int, folder: str, key: str) -> None:
+        self._descriptor = descriptor
+        self._folder = folder
+        self._key = key
+
+    def append(self, data: bytes) -> None:
+        try:
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError as error:
+            raise _failed("write", self._key, error) from error
+
+    def sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+            with _Folder(self._folder) as folder:
+                os.fsync(folder)
+        except OSError as error:
+            raise _failed("write", self._key, error) from error
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _create(folder: int, name: str, data: bytes | Iterable[bytes]) -> None:
+    """Create `name` in the open `folder`. Raises `FileExistsError` if it is taken, `OSError` if the disk fails."""
+    temporary = f"{_TEMPORARY}{os.getpid()}-{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            for chunk in chunks(data):
+                view = memoryview(chunk)
+                while view:
+                    view = view[file.write(view) :]
+            os.fsync(descriptor)  # an error here is final: a second fsync may lie
+        _publish(folder, temporary, name)
+        os.fsync(folder)
+    finally:
+        _unlink(folder, temporary)
+
+
+def _publish(folder: int, temporary: str, name: str) -> None:
+    """Give the temporary file its final name, unless that is taken."""
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        # on NFS the answer to a link that was made can get lost: the link count knows
+        if os.stat(temporary, dir_fd=folder, follow_symlinks=False).st_nlink == 2:  # noqa: PLR2004
+            return
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        rename_without_replacing(folder, temporary, name)
+
+
+def rename_without_replacing(folder: int, old: str, new: str) -> None:
+    """Rename in one step that fails if `new` is taken: for file systems without hard links.
+
+    Raises:
+        FileExistsError: `new` is taken. OSError: the system has no such call; a plain rename would overwrite.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    call = getattr(libc, "renameat2", None)
+    if call is None or sys.platform != "linux":
+        raise OSError(errno.ENOTSUP, "the file system has neither hard links nor renameat2", new)
+    if call(folder, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), new)
+
+
+def _unlink(folder: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except OSError:
+        pass  # already renamed away, or the disk fails: the name is ignored by every reader
+
+
+def _failed(verb: str, key: str, error: OSError) -> OutsideError:
+    hint = None
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = "free some space and run the command again"
+    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        hint = "check who owns the store and whether its disk is read-only"
+    return OutsideError(f"cannot {verb} {key} in the store: {error.strerror or error}", hint=hint)

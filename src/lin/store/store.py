@@ -1,0 +1,49 @@
+"""A store opened or made: its backend, and the parts of it that the rooms above use."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lin.errors import NotFoundError, UsageError
+from lin.ids import new_id
+from lin.records import StoreInfo, decode, encode
+from lin.store.backend import Backend, ObjectExistsError
+from lin.store.blobs import Blobs
+from lin.store.events import Events
+from lin.store.local import LocalBackend
+from lin.store.runs import Runs
+
+INFO = "store.json"
+
+
+class Store:
+    """What `lin` keeps: blobs, runs and events."""
+
+    def __init__(self, backend: Backend) -> None:
+        """Open the store on `backend`. Raises `StoreError` if it is damaged or of a newer format."""
+        self.info = decode(backend.read(INFO), StoreInfo, where=INFO)
+        self.blobs = Blobs(backend)
+        self.runs = Runs(backend)
+        self.events = Events(backend)
+
+
+def create_store(backend: Backend) -> Store:
+    """Make an empty store, or open the one that is there."""
+    try:
+        backend.put_if_absent(INFO, encode(StoreInfo(id=new_id(), created=datetime.now(UTC))))
+    except ObjectExistsError:
+        pass  # made before, or by another process just now
+    return Store(backend)
+
+
+def local_backend(location: str, root: Path) -> LocalBackend:
+    """The backend for a store's setting: a folder, relative to `root`. Raises `UsageError` for a bucket."""
+    if "://" in location:
+        raise UsageError(f"store '{location}': this lin keeps its store in a local folder only")
+    return LocalBackend(root / location)
+
+
+def open_store(backend: LocalBackend) -> Store:
+    """Open the store in that folder. Raises `NotFoundError` if there is none."""
+    if backend.size(INFO) is None:
+        raise NotFoundError(f"there is no lin store in {backend.root}", hint="lin init")
+    return Store(backend)
