@@ -16,6 +16,8 @@ from lin.numbers import Real, from_json, to_json
 R = TypeVar("R")
 Param = str | int | float | bool | list[Any] | dict[str, Any] | None
 Kind = Literal["train", "command", "program", "import", "predict", "restore"]
+WORK: frozenset[Kind] = frozenset({"train", "command", "program"})
+"""The kinds that people start to learn something: `lin runs` lists these, and `last` is one of them."""
 Status = Literal["finished", "failed", "interrupted"]
 Verdict = Literal[
     "identical", "same predictions", "within tolerance", "different", "inconclusive", "cannot be re-run"
@@ -64,7 +66,11 @@ class SourceTree(Record, frozen=True, tag_field="format", tag="source/1"):
 
 
 class Package(Record, frozen=True):
-    """An installed distribution. `record` is the sha256 of its RECORD file, where it has one."""
+    """An installed distribution.
+
+    `record` is the sha256 of the paths and hashes in its RECORD file, sorted, without what the installer itself makes
+    (launchers, compiled files, notes): the same wheel has the same one, whoever installed it.
+    """
 
     name: str
     version: str
@@ -190,6 +196,7 @@ class Fit(Record, frozen=True):
 
     estimator: list[str]
     target: str
+    params: dict[str, Param] = {}
     features: Literal["all"] | list[str] | dict[str, float] = "all"
     exclude: list[str] = []
     rows: str | None = None

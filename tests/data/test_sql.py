@@ -279,7 +279,7 @@ def test_what_is_not_one_condition_is_refused(where: str, why: str) -> None:
 
 
 def test_an_unknown_column_is_told_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="the condition 'mdev > 1' .* there is no column 'mdev'") as caught:
+    with pytest.raises(UsageError, match=r"the condition 'mdev > 1' .* there is no column 'mdev'") as caught:
         filter_rows(ROWS, "mdev > 1")
     assert caught.value.hint == "did you mean 'medv'?"
     with pytest.raises(UsageError) as caught:

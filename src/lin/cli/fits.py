@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lin.runs.query import RunInfo
     from lin.runs.train import Progress
 
+METRICS = ("rmse", "mae", "r2", "log_loss", "accuracy", "f1")
+"""The trainer's metrics in the order of the columns; the first of them that there is ranks the fits."""
 LOWER_IS_BETTER = ("rmse", "mae", "log_loss")
 
 
@@ -51,13 +53,14 @@ def _say(progress: "Progress") -> None:
 
 
 def _told(progress: "Progress") -> str:
-    metrics = " ".join(f"{key} {show(float(value))}" for key, value in progress.run.metrics.items())
+    values = progress.run.metrics
+    metrics = " ".join(f"{key} {show(float(values[key]))}" for key in order_metrics([progress.run]))
     return f"{progress.run.name}: {metrics or progress.run.status}"
 
 
 def view_sweep(runs: "list[RunInfo]") -> "list[RenderableType]":
     """The fits of a grid, the best first, and what to type next."""
-    names = list(dict.fromkeys(key for run in runs for key in run.metrics))
+    names = order_metrics(runs)
     best = names[0] if names else None
     lower = best in LOWER_IS_BETTER
     done = [run for run in runs if run.status == "finished"]
@@ -72,6 +75,12 @@ def view_sweep(runs: "list[RunInfo]") -> "list[RenderableType]":
     if ranked and ranked[0].kind == "train":
         parts.append(line(f"next: lin register {ranked[0].id[-8:]} NAME", "dim"))
     return parts
+
+
+def order_metrics(runs: "list[RunInfo]") -> list[str]:
+    """The names of all metrics of the runs: the trainer's own first."""
+    names = dict.fromkeys(key for run in runs for key in run.metrics)
+    return [name for name in METRICS if name in names] + [name for name in names if name not in METRICS]
 
 
 def _metric(run: "RunInfo", key: str) -> object:

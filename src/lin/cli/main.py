@@ -112,8 +112,9 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _report(error: LinError) -> ExitCode:
     from lin.cli.output import safe
 
-    hint = f" (hint: {error.hint})" if error.hint else ""
-    sys.stderr.write(f"error: {safe(error.message)}{safe(hint)}\n")
+    first, *pointers = (safe(line) for line in error.message.split("\n"))
+    hint = f" (hint: {safe(error.hint)})" if error.hint else ""
+    sys.stderr.write("\n".join([f"error: {first}{hint}", *pointers]) + "\n")
     return error.exit_code
 
 

@@ -59,10 +59,10 @@ def line(text: str, style: str = "") -> "Text":
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
 ) -> "RenderableType":
-    """A table without lines; the columns in `right` are aligned right."""
+    """A table without lines; the columns in `right` are aligned right. Without names there is no head."""
     from rich.table import Table
 
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
     aligned = set(right)
     for column in columns:
         grid.add_column(line(column), justify="right" if column in aligned else "left", overflow="fold")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lin.cli.fits import order_metrics
 from lin.cli.options import Json, StorePath, open_project
 from lin.cli.output import emit, note, table
 
@@ -32,7 +33,8 @@ def runs(
     The newest come first. Fields are metrics.NAME, params.NAME, tags.NAME, inputs.TABLE (the version read), and id,
     name, kind, status, experiment, sweep, parent, started, seconds, actor.
     """
-    from lin.runs.query import WORK, list_runs
+    from lin.records import WORK
+    from lin.runs.query import list_runs
 
     kinds = None if every else WORK
     found = list_runs(
@@ -46,7 +48,7 @@ def runs(
 def _view(found: "list[RunInfo]") -> "list[RenderableType]":
     if not found:
         return ["no runs"]
-    metrics = list(dict.fromkeys(key for run in found for key in run.metrics))[:6]
+    metrics = order_metrics(found)[:6]
     rows = [
         (
             run.id[-8:],

@@ -31,6 +31,8 @@ class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
     files: int | None
     files_added: int
     files_removed: int
+    restored: int | None
+    """The old version that a RESTORE made this one equal to."""
 
 
 def read_history(table: Table) -> list[VersionInfo]:
@@ -103,7 +105,15 @@ def _describe(
         files=None if files is None else len(files),
         files_added=len(commit.adds),
         files_removed=len(commit.removes),
+        restored=_restored(commit),
     )
+
+
+def _restored(commit: Commit) -> int | None:
+    """The version in a RESTORE's parameters; a restore by time names none."""
+    version = (commit.info.get("operationParameters") or {}).get("version")
+    is_number = isinstance(version, int) or (isinstance(version, str) and version.isdecimal())
+    return int(version) if commit.text("operation") == "RESTORE" and is_number else None
 
 
 def _count(table: Table, files: Collection[AddFile], counted: dict[str, int | None]) -> int | None:

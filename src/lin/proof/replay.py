@@ -13,13 +13,13 @@ from lin.errors import LinError, OutsideError
 from lin.project import Project, current_actor
 from lin.records import Pin, decode
 from lin.runs.query import read_run
-from lin.runs.train import Point, run_points
+from lin.runs.train import run_fits
 from lin.store.local import LocalBackend
 from lin.store.store import open_store
 
 
 def replay(store_root: Path, run_id: str, source: Path) -> str:
-    """Fit the recorded point again; returns the id of the new run.
+    """Do the recorded fit again; returns the id of the new run.
 
     Raises:
         LinError: the record, the data or the fit.
@@ -38,9 +38,7 @@ def replay(store_root: Path, run_id: str, source: Path) -> str:
     read = original.table_inputs[0]
     table = Table(read.table, store_root / read.location, tuple(original.fit.exclude), tuple(read.order))
     pin = decode(store.blobs.read(read.pin), Pin, where=f"pin of {read.table}@{read.version}")
-    given = store.runs.start(run_id).params
-    point = Point(original.fit, {key: value for key, value in given.items() if key != "estimator"})
-    runs = run_points(project, table, pin, read, [point], experiment=original.experiment, parent=original.id)
+    runs = run_fits(project, table, pin, read, [original.fit], experiment=original.experiment, parent=original.id)
     if runs[0].status != "finished":
         raise OutsideError(runs[0].error or f"it ended as {runs[0].status}")
     return runs[0].id

@@ -14,7 +14,7 @@ from lin.records import Param
 from lin.runs.estimators import expand_grid, parse_param
 from lin.runs.execute import run_command
 from lin.runs.query import RunInfo, read_run
-from lin.runs.train import Progress, plan_points, run_sweep
+from lin.runs.train import Progress, plan_fits, run_sweep
 
 Report = Callable[[Progress], None]
 
@@ -36,8 +36,8 @@ def run_experiment(
             )
         return _run_commands(project, name, experiment, overrides, report)
     table = open_table(project, experiment.table or "")
-    points = plan_points(experiment, table, overrides)
-    return run_sweep(project, table, points, experiment=name, version=version, report=report)
+    fits = plan_fits(experiment, table, overrides)
+    return run_sweep(project, table, fits, experiment=name, version=version, report=report)
 
 
 def train_table(
@@ -72,8 +72,8 @@ def train_table(
         metrics=metrics,
         models=[ModelSetting(estimator=list(model), params=_grid(params))],
     )
-    points = plan_points(experiment, table)
-    return run_sweep(project, table, points, experiment=None, version=version, report=report)
+    fits = plan_fits(experiment, table)
+    return run_sweep(project, table, fits, experiment=None, version=version, report=report)
 
 
 def run_program(

@@ -1,6 +1,6 @@
 """Restoring a table as a recorded run: to a version, to a time, or to what a run read."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -75,11 +75,11 @@ def version_of_run(project: Project, table: Table, reference: str) -> int:
 
 
 def version_at_time(table: Table, text: str) -> int:
-    """The version that was the newest at an ISO time; without a zone it is local time. Raises `UsageError`."""
+    """The version that was the newest at an ISO time; without a zone it is UTC, as `lin history` shows it. Raises `UsageError`."""
     try:
-        moment = datetime.fromisoformat(text).astimezone()
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(
             f"'{text}' is not a time", hint="write it as 2026-11-22 or '2026-11-22 14:30'"
         ) from error
-    return version_at(table, moment)
+    return version_at(table, moment if moment.tzinfo else moment.replace(tzinfo=UTC))

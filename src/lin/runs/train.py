@@ -36,20 +36,6 @@ PREDICTION_ERROR = "prediction_error.png"
 RESIDUALS = "residuals.png"
 
 
-@dataclass(frozen=True)
-class Point:
-    """One fit of a grid: what to do, with which parameters of the estimator."""
-
-    fit: Fit
-    params: dict[str, Param]
-
-    @property
-    def name(self) -> str:
-        """The estimator's name and what it was given: `Ridge alpha=0.1`."""
-        estimator = " + ".join(path.rsplit(".", 1)[-1] for path in self.fit.estimator)
-        return " ".join([estimator, *(f"{key}={value}" for key, value in self.params.items())])
-
-
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a sweep has come: `done` of `total`, the last being `run`."""
 
@@ -59,30 +45,32 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
 
 
-def plan_points(
+def plan_fits(
     experiment: ExperimentSetting, table: Table, overrides: Mapping[str, Sequence[Param]] | None = None
-) -> list[Point]:
+) -> list[Fit]:
     """The fits that an experiment declares, in the order of its models and their grids.
 
     `overrides` replaces parameters of every model: a name and its values.
 
     Raises:
-        UsageError: a grid has no values, or no model takes an overridden parameter.
+        UsageError: a grid has no values, or the experiment no target.
     """
     if experiment.target is None:
         raise UsageError("the experiment has no target", hint='target = "COLUMN"')
-    points = []
+    fits = []
     for model in experiment.models:
-        fit = _fit(experiment, experiment.target, model, table)
         grid = model.params | {key: list(values) for key, values in (overrides or {}).items()}
-        points += [Point(fit, params) for params in expand_grid(grid)]
-    return points
+        fits += [_fit(experiment, experiment.target, model, table, params) for params in expand_grid(grid)]
+    return fits
 
 
-def _fit(experiment: ExperimentSetting, target: str, model: ModelSetting, table: Table) -> Fit:
+def _fit(
+    experiment: ExperimentSetting, target: str, model: ModelSetting, table: Table, params: dict[str, Param]
+) -> Fit:
     return Fit(
         estimator=[model.estimator] if isinstance(model.estimator, str) else list(model.estimator),
         target=target,
+        params=params,
         features=experiment.features,
         exclude=list(table.key),
         rows=experiment.rows,
@@ -92,31 +80,37 @@ def _fit(experiment: ExperimentSetting, target: str, model: ModelSetting, table:
     )
 
 
+def name_fit(fit: Fit) -> str:
+    """The estimator's name and what it was given: `Ridge alpha=0.1`."""
+    estimator = " + ".join(path.rsplit(".", 1)[-1] for path in fit.estimator)
+    return " ".join([estimator, *(f"{key}={value}" for key, value in fit.params.items())])
+
+
 def run_sweep(
     project: Project,
     table: Table,
-    points: Sequence[Point],
+    fits: Sequence[Fit],
     *,
     experiment: str | None,
     version: int | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[RunInfo]:
-    """Fit every point on one version of `table` (default: the newest). A point that fails is a failed run.
+    """Do every fit on one version of `table` (default: the newest). One that fails is a failed run.
 
     Raises:
         UsageError: a row filter, feature, target or metric is wrong; then nothing was recorded.
         OutsideError: the table cannot be read.
     """
     pin, reference = pin_input(project, table, version)
-    return run_points(project, table, pin, reference, points, experiment=experiment, report=report)
+    return run_fits(project, table, pin, reference, fits, experiment=experiment, report=report)
 
 
-def run_points(
+def run_fits(
     project: Project,
     table: Table,
     pin: Pin,
     reference: TableRef,
-    points: Sequence[Point],
+    fits: Sequence[Fit],
     *,
     experiment: str | None,
     parent: str | None = None,
@@ -126,27 +120,27 @@ def run_points(
     import sklearn.base  # noqa: F401  first, so that the captured environment holds the BLAS that the fits use
 
     prepared = _Prepared(read_pin(table, pin))
-    for point in points:
-        prepared.split(point.fit)  # whatever the settings get wrong shows before anything is recorded
+    for fit in fits:
+        prepared.split(fit)  # whatever the settings get wrong shows before anything is recorded
     captured = capture(project)
-    sweep = new_id() if len(points) > 1 else None
+    sweep = new_id() if len(fits) > 1 else None
     runs = []
-    for done, point in enumerate(points, 1):
+    for done, fit in enumerate(fits, 1):
         recorder = begin_run(
             project,
             captured,
             kind="train",
-            name=point.name,
+            name=name_fit(fit),
             experiment=experiment,
             sweep=sweep,
             parent=parent,
-            params={"estimator": _estimator_param(point.fit), **point.params},
-            fit=point.fit,
+            params={"estimator": _estimator_param(fit), **fit.params},
+            fit=fit,
             inputs=[reference],
         )
-        warnings = _fit_recorded(recorder, point, prepared)
+        warnings = _fit_recorded(recorder, fit, prepared)
         runs.append(read_run(project.store, recorder.id))
-        report(Progress(done=done, total=len(points), run=runs[-1], warnings=warnings))
+        report(Progress(done=done, total=len(fits), run=runs[-1], warnings=warnings))
     return runs
 
 
@@ -154,10 +148,10 @@ def _estimator_param(fit: Fit) -> Param:
     return fit.estimator[0] if len(fit.estimator) == 1 else list(fit.estimator)
 
 
-def _fit_recorded(recorder: Recorder, point: Point, prepared: "_Prepared") -> list[str]:
-    """Fit one point into its run and seal it, however it ends."""
+def _fit_recorded(recorder: Recorder, fit: Fit, prepared: "_Prepared") -> list[str]:
+    """Do one fit into its run and seal it, however it ends."""
     try:
-        features, warnings = _fit_point(recorder, point, prepared)
+        features, warnings = _fit_and_log(recorder, fit, prepared)
     except LinError as error:
         recorder.seal("failed", error=error.message)
         return [error.message]
@@ -171,17 +165,17 @@ def _fit_recorded(recorder: Recorder, point: Point, prepared: "_Prepared") -> li
     return warnings
 
 
-def _fit_point(recorder: Recorder, point: Point, prepared: "_Prepared") -> tuple[list[str], list[str]]:
-    split = prepared.split(point.fit)
-    model = build_estimator(point.fit.estimator, point.params)
-    for param in with_seed(model, point.fit.seed):
-        recorder.log_param(param, point.fit.seed)
+def _fit_and_log(recorder: Recorder, fit: Fit, prepared: "_Prepared") -> tuple[list[str], list[str]]:
+    split = prepared.split(fit)
+    model = build_estimator(fit.estimator, fit.params)
+    for param in with_seed(model, fit.seed):
+        recorder.log_param(param, fit.seed)
     warnings = fit_model(model, split.train, split.train_target)
-    result = evaluate(model, split.test, split.test_target, metrics=point.fit.metrics)
+    result = evaluate(model, split.test, split.test_target, metrics=fit.metrics)
     for key, value in result.metrics.items():
         recorder.log_metric(key, value)
     recorder.log_artifact(dump_model(model), MODEL)
-    recorder.log_artifact(_predictions(prepared.rows(point.fit), point.fit, split, result), PREDICTIONS)
+    recorder.log_artifact(_predictions(prepared.rows(fit), fit, split, result), PREDICTIONS)
     recorder.log_artifact(prediction_error_plot(split.test_target, result), PREDICTION_ERROR)
     recorder.log_artifact(residual_plot(split.test_target, result), RESIDUALS)
     return split.features, warnings
@@ -211,7 +205,7 @@ class _Prepared:
         return self._rows[fit.rows]
 
     def split(self, fit: Fit) -> _Split:
-        key = encode(msgspec.structs.replace(fit, estimator=[]))
+        key = encode(msgspec.structs.replace(fit, estimator=[], params={}))
         if key not in self._splits:
             frame = self.rows(fit)
             features = select_features(frame, fit.target, fit.features, fit.exclude)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from lin.errors import NotFoundError, UsageError
 from lin.ids import SHORT, day_of, is_id, short
-from lin.records import LogLine, Sealed, Start, decode, digest, encode
+from lin.records import WORK, LogLine, Sealed, Start, decode, digest, encode
 from lin.store.backend import Appender, Backend
 
 LOG = "log.jsonl"
@@ -71,14 +71,14 @@ class Runs:
     def find(self, reference: str) -> str:
         """The id of the run meant by `last`, by an id, a unique prefix or suffix of one, or by a name.
 
-        A name that several runs share means the newest of them.
+        A name that several runs share means the newest of them; `last` passes over imports and the like.
 
         Raises:
             NotFoundError: no such run. UsageError: several ids fit.
         """
         ids = self.ids()
         if reference == "last":
-            newest = next(ids, None)
+            newest = next((i for i in ids if self.start(i).kind in WORK), None)
             if newest is None:
                 raise NotFoundError("there are no runs yet", hint="lin run EXPERIMENT")
             return newest
