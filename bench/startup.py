@@ -50,7 +50,8 @@ def main() -> int:
                 started = time.perf_counter()
                 subprocess.run(command, cwd=folder, check=True, capture_output=True)
                 best[name] = min(best[name], time.perf_counter() - started)
-    peers = {"lin --help": "bare --help", "lin --version": "bare --help", "lin models": "bare one", "lin runs": "bare one"}
+    peers = dict.fromkeys(("lin --help", "lin --version"), "bare --help")
+    peers |= dict.fromkeys(("lin models", "lin runs"), "bare one")
     print(f"{'command':16}{'ms':>8}{'ratio':>8}  beside")
     for name, seconds in best.items():
         peer = peers.get(name)

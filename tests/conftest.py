@@ -1,7 +1,6 @@
 """What all tests share: an environment without the user's settings, and a project to work in."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +21,8 @@ def _hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path) -> Project:
     """An empty project in a folder of its own."""
     folder = tmp_path / "project"
     folder.mkdir()
-    yield create_project(folder, name="boston")[0]
+    return create_project(folder, name="boston")[0]

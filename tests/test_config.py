@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lin.config import Config, parse_config, read_config
+from lin.config import parse_config, read_config
 from lin.errors import NotFoundError, UsageError
 
 EXAMPLE = Path(__file__).parent.parent / "lineage.toml.example"
@@ -14,11 +14,11 @@ def test_the_example_is_read_and_shows_every_setting() -> None:
     config = parse_config(text)
     assert config.experiment("housing").models[1].params == {"lasso__alpha": [1.0, 0.1]}
     assert config.experiment("wine").command == "python train.py --alpha {alpha}"
-    settings = {name for struct in _structs(Config) for name in struct.__struct_fields__}
+    settings = {name for struct in _structs() for name in struct.__struct_fields__}
     assert not [name for name in settings if name not in text]
 
 
-def _structs(kind: type) -> list[type]:
+def _structs() -> list[type]:
     import lin.config as module
 
     return [s for s in vars(module).values() if isinstance(s, type) and issubclass(s, module.Setting)]
@@ -29,7 +29,7 @@ def _structs(kind: type) -> list[type]:
     [
         ("[projet]\nname = 'p'", "unknown key 'projet' at the top", "did you mean 'project'?"),
         (SMALL + "[tables.t]\npath = 'x'\nkeys = ['a']", "unknown key 'keys' [tables.t]", "did you mean 'key'?"),
-        (SMALL + "[experiments.e]\ncommand = 'x'\nsplit = { sede = 1 }", "[experiments.e.split]", "did you mean 'seed'?"),
+        (SMALL + "[experiments.e]\nsplit = { sede = 1 }", "[experiments.e.split]", "did you mean 'seed'?"),
         ("[project]\nname = 1", "project.name: Expected `str`, got `int`", None),
         ("", "Object missing required field `project`", None),
         ("[project", "lineage.toml is not valid TOML", None),
@@ -48,7 +48,7 @@ def test_a_mistake_is_named_with_what_to_do(text: str, message: str, hint: str |
 
 def test_what_is_not_declared_is_not_found() -> None:
     config = parse_config(SMALL + "[tables.housing]\npath = 'data/housing'")
-    with pytest.raises(NotFoundError, match="there is no table 'hosing' in lineage.toml; it has: housing") as caught:
+    with pytest.raises(NotFoundError, match=r"there is no table 'hosing' in lineage.toml; it has: housing") as caught:
         config.table("hosing")
     assert caught.value.hint == "did you mean 'housing'?"
 

@@ -51,7 +51,7 @@ def test_a_store_of_a_newer_format_says_so(tmp_path: Path) -> None:
     create_project(tmp_path)
     info = tmp_path / ".lin/store.json"
     info.write_bytes(info.read_bytes().replace(b"store/1", b"store/7"))
-    with pytest.raises(StoreError, match="store.json is in format 'store/7', written by a newer lin"):
+    with pytest.raises(StoreError, match=r"store.json is in format 'store/7', written by a newer lin"):
         open_project(tmp_path)
 
 

@@ -3,6 +3,7 @@
 The names of the Python API are offered here and imported when they are first used: the command line starts fast.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from lin.version import __version__
@@ -39,8 +40,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'lin' has no attribute '{name}'")
-    from lin import api
-
-    value = getattr(api, name)
+    value = getattr(importlib.import_module("lin.api"), name)
     globals()[name] = value
     return value

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from lin.data.read import read_pin
 from lin.data.tables import open_table
@@ -50,7 +50,7 @@ class ActiveRun:
         if self._owned:
             self._recorder.seal(status, error=error)
 
-    def __enter__(self) -> "ActiveRun":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -4,12 +4,13 @@ The library raises these and never prints; `lin.cli.main` turns them into one li
 """
 
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
     """What a `lin` process answers to its caller. The table in `docs/cli.md` is made from this."""
 
-    def __new__(cls, value: int, meaning: str) -> "ExitCode":
+    def __new__(cls, value: int, meaning: str) -> Self:
         """Make a member that carries its meaning."""
         member = int.__new__(cls, value)
         member._value_ = value

@@ -28,7 +28,7 @@ def from_json(value: object) -> Real:
         return Real(value)
     if value == "NaN":
         return Real(struct.unpack(">d", struct.pack(">Q", _QUIET_NAN))[0])
-    if value in ("Infinity", "-Infinity"):  # noqa: PLR6201  a set would hash what may be a list
+    if value in ("Infinity", "-Infinity"):
         return Real(str(value))
     if isinstance(value, str) and value.startswith("NaN(0x") and value.endswith(")"):
         real = Real(struct.unpack(">d", struct.pack(">Q", int(value[4:-1], 16)))[0])

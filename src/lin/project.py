@@ -1,4 +1,4 @@
-"""A project: the folder with `lineage.toml`, what that file declares, and the store. Finding, making and extending it."""
+"""A project: the folder with `lineage.toml`, what it declares, and the store. Finding, making and extending it."""
 
 import getpass
 import os

@@ -374,18 +374,27 @@ def decode(data: bytes, kind: type[R], *, where: str) -> R:
         StoreError: not such a record, or one in a newer format.
     """
     try:
-        return msgspec.json.decode(data, type=kind, dec_hook=_decode_hook)
+        record = msgspec.json.decode(data, type=kind, dec_hook=_decode_hook)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise _explain(data, kind, where, error) from error
+    if _tag(kind) and not data[1:].lstrip().startswith(b'"format"'):  # msgspec takes a missing tag for the right one
+        raise StoreError(f"{where} is damaged: it does not begin with its format")
+    return record
+
+
+def _tag(kind: Any) -> str | None:
+    """The format of a record that is a file of its own."""
+    config = getattr(kind, "__struct_config__", None)
+    return config.tag if config is not None and config.tag_field == "format" else None
 
 
 def _explain(data: bytes, kind: type, where: str, error: Exception) -> StoreError:
-    tag = getattr(kind.__struct_config__, "tag", None) if hasattr(kind, "__struct_config__") else None
+    tag = _tag(kind)
     try:
         found = msgspec.json.decode(data, type=_Format).format
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = None
-    if isinstance(tag, str) and found and _is_newer(found, tag):
+    if tag and found and _is_newer(found, tag):
         return StoreError(
             f"{where} is in format '{found}', written by a newer lin; this one reads '{tag}'",
             hint="upgrade lin: pip install --upgrade lin-lineage",

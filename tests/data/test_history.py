@@ -87,6 +87,32 @@ def test_every_version_tells_what_made_it(make_table: Any) -> None:
     assert datetime.now(UTC) - first.time < timedelta(minutes=5)
 
 
+@pytest.mark.parametrize(
+    ("operation", "parameters", "expected"),
+    [
+        ("RESTORE", {"version": "0"}, 0),
+        ("RESTORE", {"version": 1}, 1),
+        ("RESTORE", {"version": None, "datetime": "1"}, None),
+        ("RESTORE", {"version": "9" * 5000}, None),
+        ("RESTORE", {"version": "-1"}, None),
+        ("RESTORE", "version 0", None),
+        ("WRITE", {"version": "0"}, None),
+    ],
+)
+def test_a_restore_tells_which_version_it_restored(
+    table: Table, operation: str, parameters: object, expected: int | None
+) -> None:
+    change_info(table, 2, operation=operation, operationParameters=parameters)
+    assert read_history(table)[2].restored == expected
+
+
+def test_a_restore_of_delta_rs_is_understood(table: Table) -> None:
+    from deltalake import DeltaTable
+
+    DeltaTable(table.root).restore(1)
+    assert [info.restored for info in read_history(table)] == [None, None, None, 1]
+
+
 def test_a_commit_without_commit_info_shifts_no_number(table: Table) -> None:
     drop_info(table, 1)
     assert [(info.version, info.operation, info.rows) for info in read_history(table)] == [

@@ -109,6 +109,12 @@ def test_partition_columns_are_filled_with_their_type(
     assert rows.sort_by("id").column("d").to_pylist() == values
 
 
+def test_the_log_has_the_last_word_on_partition_values(make_table: Any) -> None:
+    table = make_table(pa.table({"d": ["x"], "id": [1]}), partition_by=["d"])
+    pq.write_table(pa.table({"d": [9], "id": [1]}), table.root / table.log.snapshot().files[0].path)
+    assert read_version(table)[1].to_pylist() == [{"d": "x", "id": 1}]
+
+
 def test_files_written_by_a_merge_have_plain_strings(make_table: Any) -> None:
     from deltalake import DeltaTable
 
@@ -124,11 +130,12 @@ def test_files_written_by_a_merge_have_plain_strings(make_table: Any) -> None:
 def test_other_spellings_of_a_type_become_the_tables(make_table: Any) -> None:
     table = make_table(pa.table({"id": [1], "t": [MOMENT]}))
     path = table.root / table.log.snapshot().files[0].path
-    spelled = pa.table({"t": pa.array([MOMENT], pa.timestamp("us", "UTC")), "id": pa.array([7], pa.int8())})
-    pq.write_table(spelled, path, use_deprecated_int96_timestamps=True)
+    far = MOMENT.replace(year=3000)  # past what 64 bits of nanoseconds hold
+    spelled = pa.table({"t": pa.array([far], pa.timestamp("us", "UTC")), "id": pa.array([7], pa.int8())})
+    pq.write_table(spelled, path, use_deprecated_int96_timestamps=True, store_schema=False)
     _, rows = read_version(table)
     assert rows.schema.types == [pa.int64(), pa.timestamp("us", "UTC")]
-    assert rows.to_pylist() == [{"id": 7, "t": MOMENT}]
+    assert rows.to_pylist() == [{"id": 7, "t": far}]
 
 
 def test_a_type_that_could_change_values_is_refused(make_table: Any) -> None:

@@ -161,6 +161,12 @@ def test_the_log_has_the_last_word_on_partition_values(tmp_path: Path) -> None:
     assert rows.schema.types == [pa.int64(), pa.int32(), pa.timestamp("us", "UTC")]
 
 
+def test_a_folder_says_nothing_of_the_rows_in_it(tmp_path: Path) -> None:
+    (tmp_path / "id=7").mkdir()
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "id=7" / "x.parquet")
+    assert run(relation(tmp_path, [add("id=7/x.parquet")], metadata(id="long"))).to_pylist() == [{"id": 1}]
+
+
 def test_a_partition_column_that_the_log_is_silent_on_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": [1]}), tmp_path / "x.parquet")
     with pytest.raises(OutsideError, match="no value for the partition column 'd'"):
@@ -308,7 +314,7 @@ def test_a_condition_reaches_no_file_and_no_variable(tmp_path: Path, where: str)
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret.csv"]
 
 
-@pytest.mark.parametrize("names", [("a", "A"), ("rowid",)])
+@pytest.mark.parametrize("names", [("a", "A"), ("a", "a"), ("rowid",)])
 def test_rows_whose_columns_duckdb_would_confuse_are_refused(names: tuple[str, ...]) -> None:
     rows = pa.Table.from_arrays([pa.array([1]) for _ in names], names=list(names))
     with pytest.raises(OutsideError, match="the table has"):

@@ -1,4 +1,4 @@
-"""Model files: canonical bytes across processes, exact predictions after a round trip, and refusals of crafted files."""
+"""Model files: canonical bytes across processes, exact predictions after loading, and refusals of crafted files."""
 
 import io
 import json
@@ -13,9 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lin.errors import OutsideError, UsageError
-from lin.runs.archive import canonical, read_archive, write_archive
-from lin.runs.persist import dump_model, inspect_model, load_model
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -31,10 +28,14 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTran
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from lin.errors import OutsideError, UsageError
+from lin.runs.archive import canonical, read_archive, write_archive
+from lin.runs.persist import dump_model, inspect_model, load_model
+
 RNG = np.random.RandomState(0)
 X = RNG.rand(60, 3)
 Y = X @ [1.0, 2.0, 3.0]
-LABELS = np.where(Y > Y.mean(), "yes", "no")
+LABELS = np.where(Y.mean() < Y, "yes", "no")
 
 ZOO = """
 import hashlib, json, numpy as np, pandas as pd
@@ -154,7 +155,7 @@ def test_sets_and_texts_come_back() -> None:
 )
 def test_what_would_not_load_again_is_not_stored(model: Any, said: str) -> None:
     with pytest.raises(OutsideError, match=said):
-        dump_model(model.fit(X, Y > Y.mean()))
+        dump_model(model.fit(X, Y.mean() < Y))
 
 
 def test_an_estimator_that_skops_does_not_know_is_named() -> None:
@@ -205,8 +206,8 @@ def test_looking_into_a_file_imports_nothing() -> None:
 
 
 def test_a_file_says_what_made_it() -> None:
-    import skops
     import sklearn
+    import skops
 
     info = inspect_model(dump_model(RandomForestRegressor(2).fit(X, Y)))
     assert (info.skops, info.sklearn) == (skops.__version__, sklearn.__version__)
@@ -269,7 +270,7 @@ def ridge() -> bytes:
 def test_a_pickle_is_refused_by_name(tmp_path: Path) -> None:
     for protocol in range(6):
         data = pickle.dumps(Canary(tmp_path / "mark"), protocol=protocol)
-        with pytest.raises(OutsideError, match="is refused|is a pickle"):
+        with pytest.raises(OutsideError, match=r"is refused|is a pickle"):
             load_model(data)
     with pytest.raises(OutsideError, match="is a pickle"):
         load_model(pickle.dumps(Ridge()))
@@ -300,7 +301,9 @@ def test_an_array_that_claims_to_be_larger_than_it_is_is_refused(ridge: bytes) -
         node("TypeNode", "builtins.eval"),
         node("TypeNode", "os.system"),
         node("ObjectNode", "subprocess.Popen", content=None),
-        node("ConstructorFromReduceNode", "os.system", content=node("TupleNode", "builtins.tuple", content=[text("x")])),
+        node(
+            "ConstructorFromReduceNode", "os.system", content=node("TupleNode", "builtins.tuple", content=[text("x")])
+        ),
         node(
             "OperatorFuncNode",
             "operator.methodcaller",
@@ -310,7 +313,7 @@ def test_an_array_that_claims_to_be_larger_than_it_is_is_refused(ridge: bytes) -
     ],
 )
 def test_a_type_that_nobody_trusts_is_refused(ridge: bytes, crafted: dict[str, Any]) -> None:
-    with pytest.raises((UsageError, OutsideError), match="does not trust|is refused"):
+    with pytest.raises((UsageError, OutsideError), match=r"does not trust|is refused"):
         load_model(recrafted(ridge, lambda tree: attributes(tree).update(alpha=crafted)))
 
 
@@ -338,7 +341,7 @@ def test_a_member_with_another_name_is_refused(ridge: bytes, name: str) -> None:
         load_model(recrafted(ridge, members={name: b"x"}))
 
 
-def test_a_zip_bomb_is_refused(ridge: bytes) -> None:
+def test_a_zip_bomb_is_refused() -> None:
     members = {"schema.json": b"{}", **{f"{i}.bin": bytes(10 << 20) for i in range(10)}}
     bomb = zipped(members, zipfile.ZIP_DEFLATED)
     assert len(bomb) < 1 << 20

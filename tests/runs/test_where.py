@@ -10,23 +10,47 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lin.errors import UsageError
+from lin.runs.matching import like, matches, value_of
 from lin.runs.where import (
     ATTRIBUTES,
     And,
     Compare,
+    Expression,
     Field,
     In,
     IsNull,
     Not,
     Or,
+    Value,
     format_field,
-    format_where,
-    like,
-    matches,
     parse_field,
     parse_where,
-    value_of,
 )
+
+
+def format_where(expression: Expression) -> str:
+    """The filter as text; `parse_where` makes the same tree of it."""
+    match expression:
+        case And(parts) | Or(parts):
+            word = " and " if isinstance(expression, And) else " or "
+            return word.join(_format_part(part) for part in parts)
+        case Not(part):
+            return f"not {_format_part(part)}"
+        case IsNull(field, negated):
+            return f"{format_field(field)} is {'not ' * negated}null"
+        case In(field, values, negated):
+            return f"{format_field(field)} {'not ' * negated}in ({', '.join(map(_format_value, values))})"
+        case Compare(field, op, value):
+            return f"{format_field(field)} {op} {_format_value(value)}"
+
+
+def _format_part(part: Expression) -> str:
+    text = format_where(part)
+    return f"({text})" if isinstance(part, And | Or) else text
+
+
+def _format_value(value: Value) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
 
 
 @dataclass(frozen=True)

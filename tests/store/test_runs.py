@@ -112,3 +112,13 @@ def test_a_flipped_bit_costs_one_line() -> None:
     read, damaged = decode_lines(bytes(rotten), LOG)
     assert [line.value for line in read if isinstance(line, TagSet)] == ["0", "2"]
     assert damaged == 1
+
+
+def test_a_record_without_its_format_is_damaged(tmp_path: Path, make_start) -> None:
+    runs = Runs(LocalBackend(tmp_path))
+    start = make_start()
+    runs.begin(start)
+    path = tmp_path / "runs" / day_of(start.id) / start.id / "start.json"
+    path.write_bytes(path.read_bytes().replace(b'"format":"start/1",', b""))
+    with pytest.raises(StoreError, match="does not begin with its format"):
+        runs.start(start.id)

@@ -33,6 +33,7 @@ params = { alpha = [1.0, 0.5, 0.1, 0.01, 0.005, 0.001] }
 estimator = "sklearn.linear_model.Lasso"
 params = { alpha = [1.0, 0.5, 0.1, 0.01, 0.005, 0.001] }
 """
+ENOUGH = 100
 BLANK_EVERY = 3
 """The fixed rule: each third patient has no measured progression."""
 
@@ -118,8 +119,8 @@ class _Story:
         proof = self.ask("verify", "prognosis@1", "prognosis@3")
         rows = changed["updated"]
         return {
-            f"the fill changed {rows} rows of one column": rows > 100
-            and changed["columns"] == {"progression": rows},  # noqa: PLR2004
+            f"the fill changed {rows} rows of one column": rows > ENOUGH
+            and changed["columns"] == {"progression": rows},
             "it changed the prediction": first != second,
             "the restored table is equal to version 0": restored["inserted"]
             + restored["deleted"]

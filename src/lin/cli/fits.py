@@ -1,13 +1,14 @@
 """What `lin run` and `lin train` share: progress while a grid runs, and the table of its fits."""
 
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lin.cli.output import console_for, line, note, show, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from rich.console import RenderableType
 
     from lin.runs.query import RunInfo

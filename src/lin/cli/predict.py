@@ -89,7 +89,5 @@ def _view(result: "Predictions") -> "list[RenderableType]":
 def _view_fill(result: "Fill") -> list[str]:
     if result.version is None:
         return [f"{result.table}@{result.base} has no nulls in '{result.column}' to fill; nothing to do"]
-    return [
-        f"{result.filled} nulls of {result.column} filled by {result.model}: {result.table}@{result.version} "
-        f"(run {(result.run or '')[-8:]})"
-    ]
+    made = f"{result.table}@{result.version} (run {(result.run or '')[-8:]})"
+    return [f"{result.filled} nulls of {result.column} filled by {result.model}: {made}"]

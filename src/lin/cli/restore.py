@@ -64,7 +64,5 @@ def _view(result: "Restored") -> "list[RenderableType]":
             f"would make {result.table}@{result.head + 1} equal to version {result.restored}:",
             *view(result.diff),
         ]
-    return [
-        f"{result.table}@{result.version} is now equal to version {result.restored}: the same files, "
-        f"checked (run {(result.run or '')[-8:]})"
-    ]
+    how = f"the same files, checked (run {(result.run or '')[-8:]})"
+    return [f"{result.table}@{result.version} is now equal to version {result.restored}: {how}"]

@@ -1,8 +1,9 @@
-"""The rows and cells that differ between two versions of a table: by key, or as a multiset where there is none.
+"""The rows and cells that differ between two versions of a table: by key, or as a multiset without one.
 
-Only files that the versions do not share are read, and what is read is compared, not believed: a rewrite that says it
-changed nothing is read too. NaN equals NaN, 0.0 equals -0.0, and null equals null, in keys as well.
+Only files that the versions do not share are read, and these are compared, not believed: a rewrite that says
+it changed nothing is read too. NaN equals NaN, 0.0 equals -0.0, and null equals null, in keys as well.
 """
+# ruff: noqa: S608 - the queries are made of numbers of ours and of relations, which quote every foreign name
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -22,15 +23,17 @@ from lin.numbers import to_json
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 MOST_ORDERED_ROWS = 5_000_000
 """Beyond so many changed rows, it is not looked whether equal rows changed their order."""
 
+_Side = Literal[0, 1]
 _POSITION_NAMES = {"_file", "_position", "file_index", "file_row_number"}
 
 
 class RowChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A row that differs. `old` and `new` hold the compared cells; of an updated row, only those that changed."""
+    """A row that differs. `old` and `new` hold its compared cells, those of an update only what changed."""
 
     kind: Literal["inserted", "deleted", "updated"]
     key: dict[str, Any]
@@ -41,10 +44,10 @@ class RowChange(msgspec.Struct, frozen=True, kw_only=True):
 class TableDiff(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from version `old` to `new`.
 
-    `key` is None where rows were compared as a multiset. `ambiguous`: the key is not unique in the changed files, so
-    equal rows were set aside first, and which of the others were paired as an update is a choice. `columns` counts
-    the changed cells of updated rows. `order_changed` is None where that was not looked at; `identical` is said of
-    rows and columns, not of their order.
+    `key` is None where rows were compared as a multiset. `ambiguous`: the key is not unique in the changed
+    files, so equal rows were set aside first, and which of the others were paired as updates is a choice.
+    `columns` counts the changed cells of updated rows. `order_changed` is None where that was not looked at,
+    and `identical` is said of rows and columns, not of their order.
     """
 
     table: str
@@ -76,14 +79,14 @@ def diff_versions(
 ) -> TableDiff:
     """Compare two versions by what is in them; either may be the later one.
 
-    Columns that only one version has are reported, and the rest is compared. A value of a retyped column equals one
-    that the new type holds without loss.
+    Columns that only one version has are reported, and the rest is compared. Values of a retyped column are
+    equal if the old one, in the new type and without loss, is the new one.
 
     Args:
         table: the table.
         old: the version to compare from.
         new: the version to compare to.
-        key: the columns that identify a row, instead of the table's own key; an empty one compares as a multiset.
+        key: the columns that identify a row, instead of the table's key; if empty, rows are a multiset.
         columns: the columns to compare, with the key; by default all that both versions have.
         limit: the most changed rows to list, in the order of their keys. All are counted.
         memory: the most that the engine may take before it spills to disk, as `400MB`.
@@ -107,15 +110,14 @@ def diff_versions(
         dropped_columns=[name for name in before.metadata.columns if name not in after.metadata.columns],
         retyped_columns=[pair.name for pair in pairs if pair.retyped],
     )
-    sides = _Sides(before, after)
+    sides = _Sides(table, before, after)
     if sides.gone or sides.come:
         compared = _choose(pairs, chosen, columns)
         with _engine(memory) as connection:
-            diff = _compare(connection, table, diff, sides, compared, limit)
+            diff = _compare(connection, diff, sides, compared, limit)
             if columns is None and not (table.order or diff.inserted or diff.deleted or diff.updated):
-                diff = msgspec.structs.replace(
-                    diff, order_changed=_order_changed(connection, table, sides, compared)
-                )
+                order_changed = _order_changed(connection, sides, compared)
+                diff = msgspec.structs.replace(diff, order_changed=order_changed)
     else:
         same_order = [file.key for file in before.files] == [file.key for file in after.files]
         diff = msgspec.structs.replace(diff, order_changed=False if same_order else None)
@@ -124,17 +126,6 @@ def diff_versions(
 
 
 # --- what to compare --------------------------------------------------------------------------------------
-
-
-class _Sides:
-    """The versions, and the files that only one of them has."""
-
-    def __init__(self, before: Snapshot, after: Snapshot) -> None:
-        self.before = before
-        self.after = after
-        old, new = before.keys, after.keys
-        self.gone = [file for file in before.files if file.key not in new]
-        self.come = [file for file in after.files if file.key not in old]
 
 
 class _Pair(msgspec.Struct, frozen=True):
@@ -148,7 +139,7 @@ class _Pair(msgspec.Struct, frozen=True):
     def retyped(self) -> bool:
         return self.types[0] != self.types[1]
 
-    def expression(self, side: Literal[0, 1]) -> str:
+    def expression(self, side: _Side) -> str:
         """The column of one side, in a form in which the two sides' equal values are equal.
 
         An old value that the new type does not hold is kept beside it as text, so that it equals no new one.
@@ -188,8 +179,35 @@ class _Compared(msgspec.Struct, frozen=True):
         names = zip(self.names(left, start), self.names(right, start), strict=True)
         return [f"{one} IS DISTINCT FROM {other}" for one, other in names]
 
-    def same_key(self, left: str, right: str) -> str:
-        return " AND ".join(f"{left}{n} IS NOT DISTINCT FROM {right}{n}" for n in range(self.keys))
+    def same_key(self, left: str, right: str) -> list[str]:
+        """Conditions under which two rows have the same key."""
+        return [f"{left}{n} IS NOT DISTINCT FROM {right}{n}" for n in range(self.keys)]
+
+
+class _Sides:
+    """The versions, and the files that only one of them has: `gone` and `come`."""
+
+    def __init__(self, table: Table, before: Snapshot, after: Snapshot) -> None:
+        self.root = table.root
+        self.snapshots = (before, after)
+        old, new = before.keys, after.keys
+        self.gone = [file for file in before.files if file.key not in new]
+        self.come = [file for file in after.files if file.key not in old]
+
+    def select(self, side: _Side, compared: _Compared, *, places: list[int] | None = None) -> str:
+        """The compared columns of one side's own files as `c0`, `c1`, …; their own names may be anything.
+
+        With `places`, the number of rows before each of these files, the `place` of each row is there too.
+        """
+        metadata = self.snapshots[side].metadata
+        files = (self.gone, self.come)[side]
+        columns = [f"{pair.expression(side)} AS c{n}" for n, pair in enumerate(compared.pairs)]
+        names = [f"p{place}" for place in range(len(metadata.columns))]
+        if places is not None:
+            columns.append(f"(CAST({places} AS BIGINT[]))[f + 1] + r AS place")
+            names += ["f", "r"]
+        rows = relation(self.root, files, metadata, positions=places is not None)
+        return f"SELECT {', '.join(columns)} FROM ({rows}) AS t({', '.join(names)})"
 
 
 def _pair_columns(old: Metadata, new: Metadata) -> list[_Pair]:
@@ -227,7 +245,7 @@ def _choose(pairs: list[_Pair], key: list[str], columns: Sequence[str] | None) -
     rest = [p for p in pairs if p.name not in key and (columns is None or p.name in columns)]
     chosen = [by_name[name] for name in dict.fromkeys(key)]
     if not chosen and not rest:
-        raise UsageError("the two versions have none of these columns in common, so no rows can be compared")
+        raise UsageError("the versions have none of these columns in common: no rows can be compared")
     return _Compared([*chosen, *rest], len(chosen))
 
 
@@ -246,40 +264,24 @@ def _engine(memory: str | None) -> "Iterator[duckdb.DuckDBPyConnection]":
         try:
             yield connection
         except duckdb.OutOfMemoryException as error:
-            raise OutsideError(
-                f"the memory is too small for this diff: {error}", hint="allow it more"
-            ) from error
+            raise OutsideError(f"the memory is too small for this diff: {error}", hint="allow it more") from error
         except duckdb.Error as error:
             raise OutsideError(f"the versions could not be compared: {error}") from error
 
 
 def _compare(
-    connection: "duckdb.DuckDBPyConnection",
-    table: Table,
-    diff: TableDiff,
-    sides: _Sides,
-    compared: _Compared,
-    limit: int,
+    connection: "duckdb.DuckDBPyConnection", diff: TableDiff, sides: _Sides, compared: _Compared, limit: int
 ) -> TableDiff:
     """Fill in what a comparison of the rows tells."""
-    for name, files, metadata, side in (
-        ("o", sides.gone, sides.before.metadata, 0),
-        ("n", sides.come, sides.after.metadata, 1),
-    ):
-        expressions = [f"{pair.expression(side)} AS c{n}" for n, pair in enumerate(compared.pairs)]
-        source = _numbered(relation(table.root, files, metadata), metadata)
-        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {', '.join(expressions)} FROM {source}")
+    connection.execute(f"CREATE TEMP VIEW o AS {sides.select(0, compared)}")
+    connection.execute(f"CREATE TEMP VIEW n AS {sides.select(1, compared)}")
     ambiguous = compared.keys > 0 and not _is_unique(connection, compared)
     by_key = compared.keys > 0 and not ambiguous
-    connection.execute(
-        f"CREATE TEMP TABLE changed AS {_joined(compared) if by_key else _left_over(compared)}"
-    )
+    connection.execute(f"CREATE TEMP TABLE changed AS {_joined(compared) if by_key else _left_over(compared)}")
     both = "had AND has"
-    cells = [
-        f"count(*) FILTER ({both} AND {differs})" for differs in compared.differ("o", "n", compared.keys)
-    ]
+    cells = [f"count(*) FILTER ({both} AND {differs})" for differs in compared.differ("o", "n", compared.keys)]
     kinds = [f"count(*) FILTER ({kind})" for kind in ("had IS NULL", "has IS NULL", both)]
-    counts = connection.execute(f"SELECT {', '.join([*kinds, *cells])} FROM changed").fetchone() or ()
+    counts = _one_row(connection, f"SELECT {', '.join([*kinds, *cells])} FROM changed")
     names = [pair.name for pair in compared.pairs[compared.keys :]]
     return msgspec.structs.replace(
         diff,
@@ -292,16 +294,15 @@ def _compare(
     )
 
 
-def _numbered(select: str, metadata: Metadata, *more: str) -> str:
-    """The relation with its columns named by their places: their own names may be anything."""
-    places = [f"p{place}" for place in range(len(metadata.columns))]
-    return f"({select}) AS t({', '.join([*places, *more])})"
+def _one_row(connection: "duckdb.DuckDBPyConnection", query: str) -> tuple[Any, ...]:
+    (row,) = connection.execute(query).fetchall()  # to its end, or the connection stays busy
+    return row
 
 
 def _is_unique(connection: "duckdb.DuckDBPyConnection", compared: _Compared) -> bool:
     keys = ", ".join(compared.names("c")[: compared.keys])
     repeated = [f"EXISTS (SELECT 1 FROM {side} GROUP BY {keys} HAVING count(*) > 1)" for side in "on"]
-    return connection.execute(f"SELECT {' OR '.join(repeated)}").fetchone() == (False,)
+    return _one_row(connection, f"SELECT {' OR '.join(repeated)}") == (False,)
 
 
 def _joined(compared: _Compared) -> str:
@@ -309,19 +310,21 @@ def _joined(compared: _Compared) -> str:
     old = ", ".join(f"o.c{n} AS o{n}" for n in range(len(compared.pairs)))
     new = ", ".join(f"n.c{n} AS n{n}" for n in range(len(compared.pairs)))
     differ = ["had IS NULL", "has IS NULL", *compared.differ("o.c", "n.c", compared.keys)]
+    same = " AND ".join(compared.same_key("o.c", "n.c"))
     return (
         f"SELECT had, has, {old}, {new} FROM (SELECT true AS had, * FROM o) AS o"
-        f" FULL OUTER JOIN (SELECT true AS has, * FROM n) AS n ON {compared.same_key('o.c', 'n.c')}"
+        f" FULL OUTER JOIN (SELECT true AS has, * FROM n) AS n ON {same}"
         f" WHERE {' OR '.join(differ)}"
     )
 
 
 def _left_over(compared: _Compared) -> str:
-    """The rows that one side has more often, after equal ones were set aside; paired by key where there is one."""
+    """The rows that one side has more often than the other, paired by key where there is one."""
     columns = compared.listed("c")
     signed = (
         f"SELECT {columns}, sum(sign) AS total"
-        f" FROM (SELECT *, -1 AS sign FROM o UNION ALL SELECT *, 1 FROM n) GROUP BY {columns} HAVING sum(sign) <> 0"
+        f" FROM (SELECT *, -1 AS sign FROM o UNION ALL SELECT *, 1 FROM n)"
+        f" GROUP BY {columns} HAVING sum(sign) <> 0"
     )
     keys = ", ".join(compared.names("c")[: compared.keys])
     turn = f"row_number() OVER (PARTITION BY {keys} ORDER BY {columns})" if keys else "NULL"
@@ -332,11 +335,7 @@ def _left_over(compared: _Compared) -> str:
     ]
     old = ", ".join(f"lost.c{n} AS o{n}" for n in range(len(compared.pairs)))
     new = ", ".join(f"found.c{n} AS n{n}" for n in range(len(compared.pairs)))
-    same = (
-        f"{compared.same_key('lost.c', 'found.c')} AND lost.turn = found.turn"
-        if keys
-        else "lost.turn = found.turn"
-    )
+    same = " AND ".join(["lost.turn = found.turn", *compared.same_key("lost.c", "found.c")])
     return (
         f"WITH signed AS ({signed}), {', '.join(sides)}"
         f" SELECT had, has, {old}, {new} FROM lost FULL OUTER JOIN found ON {same}"
@@ -348,7 +347,7 @@ def _list_rows(connection: "duckdb.DuckDBPyConnection", compared: _Compared, lim
         f"coalesce({new}, {old})" for old, new in zip(compared.names("o"), compared.names("n"), strict=True)
     )
     differ = ", ".join(compared.differ("o", "n"))
-    found = connection.execute(
+    found: pa.Table = connection.sql(
         f"SELECT *, [{differ}] AS differ FROM changed ORDER BY {order}, has NULLS FIRST LIMIT {int(limit)}"
     ).to_arrow_table()
     return [_row_change(row, compared) for row in found.to_pylist()]
@@ -356,9 +355,7 @@ def _list_rows(connection: "duckdb.DuckDBPyConnection", compared: _Compared, lim
 
 def _row_change(row: dict[str, Any], compared: _Compared) -> RowChange:
     had, has = row["had"], row["has"]
-    kind: Literal["inserted", "deleted", "updated"] = (
-        "updated" if had and has else "inserted" if has else "deleted"
-    )
+    kind: Literal["inserted", "deleted", "updated"] = "updated" if had and has else "inserted" if has else "deleted"
     shown = [n for n in range(len(compared.pairs)) if kind != "updated" or row["differ"][n]]
 
     def cells(prefix: str, numbers: Sequence[int]) -> dict[str, Any]:
@@ -375,34 +372,24 @@ def _row_change(row: dict[str, Any], compared: _Compared) -> RowChange:
 # --- order ------------------------------------------------------------------------------------------------
 
 
-def _order_changed(
-    connection: "duckdb.DuckDBPyConnection", table: Table, sides: _Sides, compared: _Compared
-) -> bool | None:
+def _order_changed(connection: "duckdb.DuckDBPyConnection", sides: _Sides, compared: _Compared) -> bool | None:
     """Whether equal rows stand at other places; None where it takes more than the changed files to tell."""
-    names = {name.casefold() for side in (sides.before, sides.after) for name in side.metadata.columns}
-    old, new = _offsets(sides.before.files), _offsets(sides.after.files)
+    before, after = sides.snapshots
+    names = {name.casefold() for name in [*before.metadata.columns, *after.metadata.columns]}
+    old, new = _offsets(before.files), _offsets(after.files)
     if old is None or new is None or names & _POSITION_NAMES:
         return None
-    shared = old.keys() & new.keys()
-    if (
-        any(old[key] != new[key] for key in shared)
-        or sum(f.rows or 0 for f in sides.gone) > MOST_ORDERED_ROWS
-    ):
+    shifted = any(old[key] != new[key] for key in old.keys() & new.keys())
+    if shifted or sum(file.rows or 0 for file in sides.gone) > MOST_ORDERED_ROWS:
         return None
-    for name, files, metadata, offsets, side in (
-        ("oo", sides.gone, sides.before.metadata, old, 0),
-        ("nn", sides.come, sides.after.metadata, new, 1),
-    ):
-        starts = ", ".join(str(offsets[file.key]) for file in files)
-        expressions = [f"{pair.expression(side)} AS c{n}" for n, pair in enumerate(compared.pairs)]
-        source = _numbered(relation(table.root, files, metadata, positions=True), metadata, "f", "r")
-        connection.execute(
-            f"CREATE TEMP VIEW {name} AS"
-            f" SELECT [{starts}]::BIGINT[][f + 1] + r AS place, {', '.join(expressions)} FROM {source}"
-        )
-    moved = ["oo.place IS NULL", "nn.place IS NULL", *compared.differ("oo.c", "nn.c")]
-    query = f"SELECT EXISTS (SELECT 1 FROM oo FULL OUTER JOIN nn ON oo.place = nn.place WHERE {' OR '.join(moved)})"
-    return connection.execute(query).fetchone() == (True,)
+    before_rows = sides.select(0, compared, places=[old[file.key] for file in sides.gone])
+    after_rows = sides.select(1, compared, places=[new[file.key] for file in sides.come])
+    moved = ["o.place IS NULL", "n.place IS NULL", *compared.differ("o.c", "n.c")]
+    query = (
+        f"SELECT EXISTS (SELECT 1 FROM ({before_rows}) AS o FULL OUTER JOIN ({after_rows}) AS n"
+        f" ON o.place = n.place WHERE {' OR '.join(moved)})"
+    )
+    return _one_row(connection, query) == (True,)
 
 
 def _offsets(files: list[AddFile]) -> dict[tuple[str, str | None], int] | None:
@@ -417,7 +404,7 @@ def _offsets(files: list[AddFile]) -> dict[tuple[str, str | None], int] | None:
 # --- values -----------------------------------------------------------------------------------------------
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:  # noqa: PLR0911 - a table of cases
     """Numbers as `lin.numbers` writes them, times as ISO text, bytes as hex, maps as lists of pairs."""
     match value:
         case float():

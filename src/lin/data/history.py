@@ -78,7 +78,7 @@ def resolve_version(table: Table, text: str | None) -> int:
     """
     if text is None:
         return table.log.head()
-    if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER:
+    if _is_number(text):
         return table.log.commit(int(text)).version
     try:
         moment = datetime.fromisoformat(text)
@@ -111,9 +111,15 @@ def _describe(
 
 def _restored(commit: Commit) -> int | None:
     """The version in a RESTORE's parameters; a restore by time names none."""
-    version = (commit.info.get("operationParameters") or {}).get("version")
-    is_number = isinstance(version, int) or (isinstance(version, str) and version.isdecimal())
-    return int(version) if commit.text("operation") == "RESTORE" and is_number else None
+    parameters = commit.info.get("operationParameters")
+    if commit.text("operation") != "RESTORE" or not isinstance(parameters, dict):
+        return None
+    text = str(parameters.get("version"))
+    return int(text) if _is_number(text) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
 
 
 def _count(table: Table, files: Collection[AddFile], counted: dict[str, int | None]) -> int | None:

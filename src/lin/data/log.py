@@ -202,9 +202,7 @@ class DeltaLog:
 
     def _snapshot(self, version: int, state: "_Replay") -> Snapshot:
         if state.metadata is None or state.protocol is None:
-            raise self._damaged(
-                self.folder / f"{version:020d}.json", "there is no schema or protocol up to it"
-            )
+            raise self._damaged(self.folder / f"{version:020d}.json", "there is no schema or protocol up to it")
         return Snapshot(
             version=version,
             metadata=state.metadata,

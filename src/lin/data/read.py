@@ -59,8 +59,7 @@ def read_version(table: Table, version: int | None = None) -> "tuple[Snapshot, p
     snapshot = table.log.snapshot(version)
     require_readable(table.log, snapshot)
     parts = [
-        _Part(file.path, file.partition, _read_bytes(table, file.path, snapshot.version))
-        for file in snapshot.files
+        _Part(file.path, file.partition, _read_bytes(table, file.path, snapshot.version)) for file in snapshot.files
     ]
     return snapshot, _rows(table, snapshot.metadata.schema, snapshot.metadata.partition_columns, parts)
 
@@ -73,9 +72,7 @@ def read_pin(table: Table, pin: Pin) -> "pa.Table":
     """
     unknown = sorted(set(pin.reader) - READABLE_FEATURES - _READER_VERSIONS)
     if unknown:
-        raise OutsideError(
-            f"table '{table.name}' uses the feature '{unknown[0]}', which this lin does not read yet"
-        )
+        raise OutsideError(f"table '{table.name}' uses the feature '{unknown[0]}', which this lin does not read yet")
     parts = []
     for file in pin.files:
         data = _read_bytes(table, file.path)
@@ -127,9 +124,7 @@ class _Part(msgspec.Struct, frozen=True):
     data: bytes
 
 
-def _rows(
-    table: Table, schema: dict[str, Any], partition_columns: list[str], parts: "list[_Part]"
-) -> "pa.Table":
+def _rows(table: Table, schema: dict[str, Any], partition_columns: list[str], parts: "list[_Part]") -> "pa.Table":
     import pyarrow as pa
 
     wanted = arrow_schema(schema)
@@ -152,9 +147,7 @@ def _parse(part: _Part, wanted: "pa.Schema", partition_kinds: dict[str, Any]) ->
         raise OutsideError(f"data file {part.path!r} cannot be read: {error}") from error
 
 
-def _column(
-    file: "pa.Table", field: "pa.Field", part: _Part, partition_kinds: dict[str, Any]
-) -> "pa.ChunkedArray":
+def _column(file: "pa.Table", field: "pa.Field", part: _Part, partition_kinds: dict[str, Any]) -> "pa.ChunkedArray":
     import pyarrow as pa
 
     if field.name in partition_kinds:

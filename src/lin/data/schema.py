@@ -130,9 +130,7 @@ def parse_partition_value(text: str | None, delta_type: DeltaType) -> "pa.Scalar
             return pa.array([text]).cast(pa.timestamp("us")).cast(kind)[0]  # no zone means UTC
         return pa.array([text]).cast(kind)[0]
     except pa.ArrowException as error:
-        raise OutsideError(
-            f"the partition value {text!r} is not of type '{type_name(delta_type)}'"
-        ) from error
+        raise OutsideError(f"the partition value {text!r} is not of type '{type_name(delta_type)}'") from error
 
 
 def fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
@@ -158,9 +156,7 @@ def _primitive_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
         fit = kinds.is_timestamp(found) and (found.tz is None or wanted.tz is not None)
     elif kinds.is_decimal(wanted):
         whole = wanted.precision - wanted.scale
-        fit = (
-            kinds.is_decimal(found) and found.scale <= wanted.scale and found.precision - found.scale <= whole
-        )
+        fit = kinds.is_decimal(found) and found.scale <= wanted.scale and found.precision - found.scale <= whole
     elif kinds.is_string(wanted):
         fit = kinds.is_large_string(found) or kinds.is_string_view(found)
     else:

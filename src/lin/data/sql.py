@@ -164,8 +164,10 @@ def _refuse_ambiguous(names: Sequence[str], where: str) -> None:
     """DuckDB takes names that differ only in case for one, without a word."""
     seen: dict[str, str] = {}
     for name in names:
-        if (other := seen.setdefault(name.casefold(), name)) is not name:
-            raise OutsideError(f"{where} has columns {other!r} and {name!r}, which lin cannot tell apart")
+        folded = name.casefold()
+        if folded in seen:
+            raise OutsideError(f"{where} has columns {seen[folded]!r} and {name!r}, which lin cannot tell apart")
+        seen[folded] = name
 
 
 def _refuse_reserved(names: Iterable[str], reserved: set[str], where: str) -> None:
@@ -185,17 +187,13 @@ def _read_schema(root: Path, file: AddFile) -> "pa.Schema":
     except FileNotFoundError:
         raise OutsideError(f"data file {file.path!r} of the table in {root} is missing") from None
     except (pa.ArrowException, OSError) as error:
-        raise OutsideError(
-            f"data file {file.path!r} of the table in {root} cannot be read: {error}"
-        ) from error
+        raise OutsideError(f"data file {file.path!r} of the table in {root} cannot be read: {error}") from error
 
 
 def _path(root: Path, file: AddFile) -> str:
     path = str(root.absolute() / file.path)
     if _GLOB.search(path) and "\\" in path:
-        raise OutsideError(
-            f"DuckDB cannot be told of data file {file.path!r}: its path has wildcards and backslashes"
-        )
+        raise OutsideError(f"DuckDB cannot be told of data file {file.path!r}: its path has wildcards and backslashes")
     return literal(_GLOB.sub(r"[\g<0>]", path))
 
 

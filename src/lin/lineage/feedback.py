@@ -7,6 +7,7 @@ import msgspec
 from lin.data.history import VersionInfo, read_history
 from lin.data.tables import Table
 from lin.project import Project
+from lin.records import TableRef
 from lin.runs.query import RunInfo
 
 
@@ -24,19 +25,15 @@ def find_feedback(project: Project, run: RunInfo) -> list[Feedback]:
     """The write-backs of predictions in the data that a run read, newest first."""
     found = []
     for read in run.table_inputs:
-        table = Table(read.table, project.store_root / read.location)
-        for version in walk_back(read_history(table), read.version):
-            if version.model is not None:
-                found.append(
-                    Feedback(
-                        table=read.table,
-                        read=read.version,
-                        written=version.version,
-                        model=version.model,
-                        run=version.run,
-                    )
-                )
+        history = read_history(Table(read.table, project.store_root / read.location))
+        found += [_feedback(read, entry) for entry in walk_back(history, read.version) if entry.model is not None]
     return found
+
+
+def _feedback(read: TableRef, entry: VersionInfo) -> Feedback:
+    return Feedback(
+        table=read.table, read=read.version, written=entry.version, model=entry.model or "", run=entry.run
+    )
 
 
 def walk_back(history: list[VersionInfo], version: int) -> Iterator[VersionInfo]:

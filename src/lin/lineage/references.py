@@ -1,4 +1,4 @@
-"""What a reference means: `housing@0`, `boston@3`, `boston`, a run; `table:`, `model:` or `run:` in front settles it."""
+"""What a reference means: `housing@0`, `boston@3`, `boston`, a run; `table:`, `model:` or `run:` settles it."""
 
 from dataclasses import dataclass
 

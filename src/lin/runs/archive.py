@@ -1,8 +1,8 @@
 """A skops file as bytes: taken apart under caps, and put together in one canonical form.
 
 skops names members by memory address, dates them and counts ids by address, so two dumps of one model differ. Here
-ids and names are numbered in the order of the schema, sets are sorted, the padding of arrays is zero, dates are fixed,
-and nothing is compressed (so the bytes do not hang on the zlib at hand): one fitted model has the same bytes everywhere.
+ids and names are numbered in the order of the schema, sets are sorted, the padding of arrays is zero, dates are
+fixed, and nothing is compressed (bytes that hang on the zlib at hand): a fitted model has the same bytes everywhere.
 """
 
 import io
@@ -33,9 +33,7 @@ _SPARSE_MEMBERS = re.compile(r"[A-Za-z_]{1,40}\.npy")
 _ADDRESSES = frozenset(("_stop_words_id",))
 """Attributes in which scikit-learn keeps a memory address; it looks again where there is none."""
 
-_VALUES = frozenset(
-    ("JsonNode", "TypeNode", "FunctionNode", "SliceNode", "DTypeNode", "TupleNode", "BytesNode")
-)
+_VALUES = frozenset(("JsonNode", "TypeNode", "FunctionNode", "SliceNode", "DTypeNode", "TupleNode", "BytesNode"))
 """Nodes of immutable values: whether two equal ones are the same object differs from process to process."""
 
 Node = dict[str, Any]
@@ -50,9 +48,7 @@ class Archive(NamedTuple):
 
 def damaged(why: str) -> OutsideError:
     """The refusal of a model file."""
-    return OutsideError(
-        f"the model file is refused: {why}", hint="restore it from a backup, or train the model again"
-    )
+    return OutsideError(f"the model file is refused: {why}", hint="restore it from a backup, or train the model again")
 
 
 def read_archive(data: bytes) -> Archive:
@@ -204,7 +200,7 @@ class _Numbering:
         loader = state["__loader__"]
         if loader == "CachedNode":
             raise damaged("it refers to an object by number alone, which skops does not write")
-        new = {"__id__": self.number(state.get("__id__"), loader)}
+        new: Node = {"__id__": self.number(state.get("__id__"), loader)}
         if loader in {"SetNode", "ConstructorFromReduceNode"}:
             state = _with_sets_sorted(state)
         for key in sorted(state.keys() - {"__id__"}):
@@ -216,16 +212,15 @@ class _Numbering:
     def dictionary(self, state: Node, depth: int) -> Node:
         """The parts of a dict: its keys stand in JSON as text, and `key_types` says what each was."""
         content, key_types = state.get("content"), state.get("key_types")
-        known = isinstance(key_types, dict) and key_types.get("__loader__") == "ListNode"
-        kinds = key_types.get("content") if known else None
-        if not isinstance(content, dict) or not isinstance(kinds, list) or len(kinds) != len(content):
+        if not isinstance(content, dict) or not isinstance(key_types, dict):
+            raise damaged("a dict in it lacks its keys")
+        kinds = key_types.get("content") if key_types.get("__loader__") == "ListNode" else None
+        if not isinstance(kinds, list) or len(kinds) != len(content):
             raise damaged("a dict in it has keys that are one and the same as text")
         return {
             # a list of its own: an id of another list's would put that list's items in the place of these types
             "key_types": self.node({**key_types, "__id__": None}, depth),
-            "content": {
-                key: self.node(_without_address(key, value), depth) for key, value in content.items()
-            },
+            "content": {key: self.node(_without_address(key, value), depth) for key, value in content.items()},
         }
 
     def value(self, value: Any, depth: int) -> Any:
@@ -278,11 +273,7 @@ def _clean_array(data: bytes) -> bytes:
     if version > (2, 0) or kind.hasobject:
         raise damaged("an array in it holds pickled objects, which would run code")
     count = math.prod(shape)
-    if (
-        min(shape, default=0) < 0
-        or count * kind.itemsize != len(data) - body
-        or (count and not kind.itemsize)
-    ):
+    if min(shape, default=0) < 0 or count * kind.itemsize != len(data) - body or (count and not kind.itemsize):
         raise damaged(f"an array in it says it has shape {shape}, but has {len(data) - body} bytes")
     if kind.names is None:
         return data

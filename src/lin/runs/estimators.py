@@ -37,10 +37,7 @@ def build_estimator(paths: Sequence[str], params: Mapping[str, Param]) -> Any:
     """
     if not paths:
         raise UsageError("there is no estimator", hint='estimator = "sklearn.linear_model.Ridge"')
-    if len(paths) == 1:
-        estimator = _make(paths[0], params)
-    else:
-        estimator = _pipeline(paths, params)
+    estimator = _make(paths[0], params) if len(paths) == 1 else _pipeline(paths, params)
     if not hasattr(type(estimator), "predict"):
         raise UsageError(
             f"{paths[-1]} does not predict: it has no method 'predict'",
@@ -277,4 +274,4 @@ def _parse_json(value: str, text: str) -> Param:
     try:
         return msgspec.json.decode(value)  # type: ignore[no-any-return]
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise UsageError(f"'{text}' has a value that is not JSON: {error}", hint="quote text: \"a,b\"") from error
+        raise UsageError(f"'{text}' has a value that is not JSON: {error}", hint='quote text: "a,b"') from error

@@ -76,15 +76,15 @@ def _named(frame: "pd.DataFrame", target: str, features: Sequence[str]) -> list[
     return list(features)
 
 
-def _correlated(
-    frame: "pd.DataFrame", target: str, columns: Sequence[str], setting: Mapping[str, float]
-) -> list[str]:
+def _correlated(frame: "pd.DataFrame", target: str, columns: Sequence[str], setting: Mapping[str, float]) -> list[str]:
     from pandas.api.types import is_numeric_dtype
 
     for key in setting:
         if key != "min_abs_correlation":
             known = ["min_abs_correlation"]
-            raise UsageError(f"features has no setting '{key}'", hint=nearest(key, known, instead=f"it has: {known[0]}"))
+            raise UsageError(
+                f"features has no setting '{key}'", hint=nearest(key, known, instead=f"it has: {known[0]}")
+            )
     if not is_numeric_dtype(frame[target]):
         raise UsageError(
             f"features cannot be chosen by correlation: target '{target}' is not a number", hint='features = "all"'

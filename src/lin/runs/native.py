@@ -4,6 +4,7 @@ A type that is trusted can still be filled with a crafted state. Trees (also boo
 vector machines, sparse matrices and splines are checked here, wherever in the model they are. What else scikit-learn
 computes goes through numpy, which checks its bounds. This prevents crashes; that no code runs is `persist`'s promise.
 """
+# ruff: noqa: PLR2004, SLF001  what compiled code reads are private attributes and formats of fixed sizes
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -154,9 +155,9 @@ def _check_gradient_boosting(model: Any) -> None:
     trees = model.estimators_
     _check_widths(trees.ravel(), model.n_features_in_)
     columns = len(model.classes_) if getattr(model._loss, "is_multiclass", False) else 1
-    columns_of_init = len(getattr(model.init_, "classes_", range(columns)))
-    _require(trees.ndim == 2 and trees.shape[1] == model.n_trees_per_iteration_ == columns, "it has trees too many")  # noqa: PLR2004
-    _require(columns == 1 or columns_of_init == columns, "its first estimate has other classes")
+    _require(trees.ndim == 2 and trees.shape[1] == model.n_trees_per_iteration_ == columns, "it has trees too many")
+    known = getattr(model.init_, "classes_", None)
+    _require(columns == 1 or known is None or len(known) == columns, "its first estimate has other classes")
 
 
 def _check_widths(trees: Any, n_features: int) -> None:
@@ -182,7 +183,7 @@ def _check_hist_gradient_boosting(model: Any) -> None:
         inner = nodes[~leaf]
         _check_features(inner["feature_idx"], len(categorical))
         split = inner[inner["is_categorical"] != 0]
-        _require(bits.ndim == 2 and bits.shape[1] == 8, "a tree in it lacks its categories")  # noqa: PLR2004
+        _require(bits.ndim == 2 and bits.shape[1] == 8, "a tree in it lacks its categories")
         _require((split["bitset_idx"] < len(bits)).all(), "a tree in it lacks its categories")
         _require(predictor.binned_left_cat_bitsets.shape == bits.shape, "a tree in it lacks its categories")
         _require(categorical[split["feature_idx"]].all(), "a tree in it splits a number by category")
@@ -197,7 +198,7 @@ def _check_neighbour_tree(tree: Any) -> None:
 
     data, index, nodes, bounds, _, n_levels, n_nodes, *_, metric, weights = tree.__getstate__()
     rows, columns = data.shape
-    _require(0 < n_levels < 64 and n_nodes == len(nodes) == 2**n_levels - 1, "a neighbour tree in it lacks nodes")  # noqa: PLR2004
+    _require(0 < n_levels < 64 and n_nodes == len(nodes) == 2**n_levels - 1, "a neighbour tree in it lacks nodes")
     centres = 1 if type(tree).__name__.startswith("Ball") else 2
     _require(bounds.shape == (centres, n_nodes, columns), "a neighbour tree in it lacks bounds")
     _require(np.array_equal(np.sort(index), np.arange(rows)), "a neighbour tree in it points outside its rows")
@@ -263,8 +264,9 @@ def _check_spline(spline: Any) -> None:
 
 
 def _check_random_state(state: Any) -> None:
+    """MT19937 has 624 words and a position among them."""
     position = state.get_state(legacy=False)["state"].get("pos", -1)
-    _require(0 <= position <= 624, "its random state points outside itself")  # noqa: PLR2004  MT19937 has 624 words
+    _require(0 <= position <= 624, "its random state points outside itself")
 
 
 def _check_generator(generator: Any) -> None:

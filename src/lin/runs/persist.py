@@ -35,9 +35,11 @@ _CRAFTED = (
 """What skops, numpy and scikit-learn raise on a state that their own dump could not have written."""
 
 _KEY_TYPES = frozenset(
-    ("builtins.str", "builtins.int", "builtins.float", "numpy.str_")
-    + tuple(f"numpy.{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
-    + tuple(f"numpy.float{bits}" for bits in (16, 32, 64))
+    (
+        *("builtins.str", "builtins.int", "builtins.float", "numpy.str_"),
+        *(f"numpy.{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+        *(f"numpy.float{bits}" for bits in (16, 32, 64)),
+    )
 )
 """The types of keys that come back as they were: a bool does not, for bool("false") is true."""
 
@@ -106,7 +108,7 @@ def load_model(data: bytes, *, trusted: Collection[str] = ()) -> Any:
 
 
 def inspect_model(data: bytes) -> ModelInfo:
-    """What a model file says of itself. Imports neither skops nor scikit-learn. Raises `OutsideError` as loading does."""
+    """What a model file says of itself. Imports neither skops nor scikit-learn. Raises `OutsideError`."""
     return _describe(canonical(read_archive(data)))
 
 
@@ -158,7 +160,7 @@ def _kinds_of_keys(node: Node) -> Iterator[str]:
 
 
 def _require_loadable(node: Node, model: str) -> None:
-    """skops stores classes and functions by name: refuse now what could not be found by it later."""
+    """Refuse now what skops stores by name and could not find by that name later."""
     loader, name = node["__loader__"], type_of(node)
     if loader == "JsonNode":
         return

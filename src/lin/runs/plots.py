@@ -23,6 +23,8 @@ _INK, _GREY, _LIGHT = "#22313f", "#8a949e", "#dfe4e8"
 _BLUE, _ORANGE = "#2b6ca3", "#d9722e"
 _COLOURS = (_BLUE, _ORANGE, "#3f9b6c", "#b0508e", "#7a6fb0", "#c9a227", "#4aa3b5", "#8c5a3c", "#6b7885", "#a03d3d")
 _LONGEST_NAME = 14
+_LARGEST = 1e100
+"""Beyond this the axes overflow."""
 _STYLE = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.5,
@@ -66,13 +68,13 @@ def _picture(draw: Callable[[Any], None]) -> bytes:
     from matplotlib.figure import Figure
 
     sink = io.BytesIO()
-    plain = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
+    plain: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
     with mpl.rc_context(plain | _STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in a script that the font lacks
         figure = Figure(figsize=(6.4, 4.8), dpi=100)
         canvas = FigureCanvasAgg(figure)
         draw(figure)
-        canvas.print_png(sink, metadata={"Software": None})
+        canvas.print_png(sink, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return sink.getvalue()
 
 
@@ -82,7 +84,7 @@ def _picture(draw: Callable[[Any], None]) -> bytes:
 def _draw_prediction_error(figure: Any, target: Any, result: Evaluation) -> None:
     import numpy as np
 
-    measured, predicted, notes = _finite_pairs(target, result)
+    measured, predicted, notes = _drawable_pairs(target, result)
     axes = figure.add_axes((0.11, 0.115, 0.6, 0.8))
     axes.set(xlabel=f"predicted {_name_of(target)}", ylabel=f"measured {_name_of(target)}")
     low, high = _limits(np.concatenate([measured, predicted]))
@@ -103,7 +105,7 @@ def _draw_prediction_error(figure: Any, target: Any, result: Evaluation) -> None
 def _draw_residuals(figure: Any, target: Any, result: Evaluation) -> None:
     import numpy as np
 
-    measured, predicted, notes = _finite_pairs(target, result)
+    measured, predicted, notes = _drawable_pairs(target, result)
     left_over = measured - predicted
     axes = figure.add_axes((0.12, 0.115, 0.625, 0.80))
     side = figure.add_axes((0.765, 0.115, 0.2, 0.80), sharey=axes)
@@ -124,14 +126,14 @@ def _draw_residuals(figure: Any, target: Any, result: Evaluation) -> None:
     _headline(figure, result, notes)
 
 
-def _finite_pairs(target: Any, result: Evaluation) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], list[str]]":
+def _drawable_pairs(target: Any, result: Evaluation) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], list[str]]":
     import numpy as np
 
     measured = np.asarray(target, dtype=np.float64).ravel()
     predicted = np.asarray(result.predictions, dtype=np.float64).ravel()
-    finite = np.isfinite(measured) & np.isfinite(predicted)
-    left_out = len(finite) - int(finite.sum())
-    return measured[finite], predicted[finite], [f"{left_out:,} rows not finite"] if left_out else []
+    drawable = (np.abs(measured) < _LARGEST) & (np.abs(predicted) < _LARGEST)
+    left_out = len(drawable) - int(drawable.sum())
+    return measured[drawable], predicted[drawable], [f"{left_out:,} rows not finite"] if left_out else []
 
 
 def _sample(rows: int, notes: list[str]) -> "np.ndarray[Any, Any]":
@@ -227,7 +229,7 @@ def _draw_missing_probability(figure: Any, target: Any, result: Evaluation) -> N
     if len(result.classes) <= len(_COLOURS):
         parts = [missing[finite & (position == at)] for at in range(len(result.classes))]
         names = [f"{_shortened(label)} ({len(part):,})" for label, part in zip(result.classes, parts, strict=True)]
-        axes.hist(parts, bins=edges, stacked=True, color=_COLOURS[: len(parts)], label=names)
+        axes.hist(parts, bins=edges, stacked=True, histtype="stepfilled", color=_COLOURS[: len(parts)], label=names)
         axes.legend(title=_name_of(target) or None, loc="upper right", alignment="left", fontsize=9)
     else:
         axes.hist(missing[finite], bins=edges, color=_BLUE)
@@ -288,7 +290,7 @@ def _side(figure: Any, axes: Any, result: Evaluation, notes: Sequence[str]) -> N
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         figure.legend(loc="upper left", bbox_to_anchor=(0.735, 0.72), borderaxespad=0.0, handlelength=1.6, fontsize=9)
-    lines = [line for note in notes for line in textwrap.wrap(note, 24)]
+    lines = [line for note in notes for line in textwrap.wrap(note, 22)]
     for line, text in enumerate(reversed(lines)):
         figure.text(0.745, 0.12 + 0.036 * line, text, fontsize=8.5, color=_GREY)
 

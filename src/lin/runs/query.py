@@ -12,10 +12,12 @@ from lin.errors import StoreError
 from lin.numbers import Real
 from lin.records import WORK, Artifact, Fit, Host, Input, Kind, ModelRef, Param, Sealed, Source, Start, TableRef
 from lin.runs.host import capture_process, is_alive
+from lin.runs.matching import matches, value_of
 from lin.runs.record import fold_log
-from lin.runs.where import Expression, Field, matches, parse_field, parse_where, value_of
+from lin.runs.where import Expression, Field, parse_field, parse_where
 from lin.store.runs import LOG
 from lin.store.store import Store
+
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One run, sealed or not, as `--json` shows it."""

@@ -4,8 +4,9 @@
 folds that log into `run.json`, which is written last. A run without `run.json` is running or abandoned.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,7 +113,7 @@ def begin_run(
         reason=reason,
         command=command or [],
         folder=folder,
-        params={key: plain_param(key, value) for key, value in (params or {}).items()},
+        params={key: plain_param(value) for key, value in (params or {}).items()},
         tags=dict(tags or {}),
         fit=fit,
         inputs=inputs or [],
@@ -135,7 +136,7 @@ class Recorder:
 
     def log_param(self, key: str, value: Any) -> None:
         """Record a parameter; the last value of a key counts."""
-        self._write(ParamSet(key=_key(key), value=plain_param(key, value)))
+        self._write(ParamSet(key=_key(key), value=plain_param(value)))
 
     def log_metric(self, key: str, value: float, *, step: int = 0) -> None:
         """Record one point of a metric; the one with the highest step, then the last, is its value."""
@@ -245,22 +246,23 @@ def fold_log(start: Start, log: bytes) -> Logged:
     return logged
 
 
-def plain_param(key: str, value: Any) -> Param:
+def plain_param(value: Any) -> Param:
     """`value` as JSON can hold it: numbers, text, booleans, None, lists and maps stay; the rest becomes its text."""
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**63 else str(value)
-    if isinstance(value, float):
-        return float(value) if value - value == 0 else str(value)  # JSON has no NaN and no infinity
-    if isinstance(value, Mapping):
-        return {str(k): plain_param(key, v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_param(key, v) for v in value]
-    item: Callable[[], Any] | None = getattr(value, "item", None)
-    if item is not None and getattr(value, "ndim", None) == 0:  # a numpy scalar
-        return plain_param(key, item())
-    return str(value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
+        value = value.item()
+    match value:
+        case None | bool() | str():
+            return value
+        case int() if -(2**63) <= value < 2**63:
+            return int(value)
+        case float() if math.isfinite(value):  # JSON has no NaN and no infinity
+            return float(value)
+        case Mapping():
+            return {str(key): plain_param(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain_param(item) for item in value]
+        case _:
+            return str(value)
 
 
 def _real(key: str, value: Any) -> Real:

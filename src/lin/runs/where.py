@@ -1,18 +1,15 @@
 """The filter of `lin runs --where`: MLflow's grammar with OR, NOT, parentheses, and IN on every field.
 
-`parse_where` checks all that can be checked without a run, so `matches` raises nothing. Truth has three
-values, as in SQL: a comparison with what a run lacks is neither true nor false, and NOT leaves it so. No
-text of the user's ever becomes a regular expression.
+`parse_where` checks all that can be checked without a run, so that `lin.runs.matching` raises nothing. A
+mistake is shown with a caret under the character where the filter stops making sense.
 """
 
-import json
 import math
 import operator
 import re
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from lin.errors import UsageError, nearest
 
@@ -44,7 +41,7 @@ _NATURES: dict[str, Literal["number", "version", "text", "param"]] = {
     "inputs": "version",
 }
 _WORDS = {"and", "or", "not", "in", "is", "null", "like", "ilike"}
-_ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _PLAIN_KEY = re.compile(r"[\w./-]+")
 _TOKEN = re.compile(
     r"""\s*+(?:
@@ -58,33 +55,6 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-
-
-class Fields(Protocol):
-    """What a filter asks of a run. `inputs` maps a table's name to the versions that the run read.
-
-    Attributes are text, but `seconds` a number and `started` a `datetime` or ISO text; None means missing.
-    """
-
-    @property
-    def params(self) -> Mapping[str, object]:
-        """By name, as recorded."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """By name, the last values."""
-
-    @property
-    def tags(self) -> Mapping[str, str]:
-        """By name."""
-
-    @property
-    def attributes(self) -> Mapping[str, object]:
-        """By name, of `ATTRIBUTES`."""
-
-    @property
-    def inputs(self) -> Mapping[str, Collection[int]]:
-        """By table."""
 
 
 # --- the tree ---------------------------------------------------------------------------------------------
@@ -339,7 +309,7 @@ class _Parser:
 def _objection(field: Field, op: str, value: Value) -> str | None:  # noqa: PLR0911  one return for each rule
     """Why a field of this kind cannot be compared so, or None."""
     is_text, is_like = isinstance(value, str), op in {"like", "ilike"}
-    what = _nature(field)
+    what = nature_of(field)
     if is_like and not is_text:
         return "LIKE takes a pattern in quotes, with % and _"
     if is_like and isinstance(value, str) and len(value) > LONGEST_PATTERN:
@@ -349,22 +319,31 @@ def _objection(field: Field, op: str, value: Value) -> str | None:  # noqa: PLR0
             return f"is a {what}: compare it with a number, without quotes"
         case "version" if not isinstance(value, int):
             return "is a version: compare it with a whole number"
-        case "time" if not is_like and _time(value) is None:
+        case "time" if not is_like and parse_time(value) is None:
             return "is a time: compare it with one in quotes, '2026-11-22' or '2026-11-22T10:30'"
         case "text" if not is_text:
             return f"is text: put the value in quotes, '{_clip(str(value))}'"
-        case "text" if op in _ORDER:
+        case "text" if op in ORDER:
             return f"is text: it has =, !=, LIKE, ILIKE and IN, but not {op}"
-        case "param" if is_text and op in _ORDER:
+        case "param" if is_text and op in ORDER:
             return f"has {op} with numbers only, without quotes"
         case _:
             return None
 
 
-def _nature(field: Field) -> Literal["number", "version", "time", "text", "param"]:
+def nature_of(field: Field) -> Literal["number", "version", "time", "text", "param"]:
+    """What a field's values are, and so what they are compared with."""
     if field.kind == "attributes":
         return "number" if field.key == "seconds" else "time" if field.key == "started" else "text"
     return _NATURES[field.kind]
+
+
+def format_field(field: Field) -> str:
+    """The field as `parse_field` reads it."""
+    if field.kind == "attributes":
+        return field.key
+    key = field.key if _PLAIN_KEY.fullmatch(field.key) else '"' + field.key.replace('"', '""') + '"'
+    return f"{field.kind}.{key}"
 
 
 def _parse_number(word: str) -> int | float:
@@ -389,152 +368,7 @@ def _point(text: str, at: int) -> str:
     return f"  {clean}\n  {' ' * (at - start + bool(start))}^"
 
 
-# --- tree to text -----------------------------------------------------------------------------------------
-
-
-def format_where(expression: Expression) -> str:
-    """The filter as text; `parse_where` makes the same tree of it."""
-    match expression:
-        case And(parts) | Or(parts):
-            word = " and " if isinstance(expression, And) else " or "
-            return word.join(_format_part(part) for part in parts)
-        case Not(part):
-            return f"not {_format_part(part)}"
-        case IsNull(field, negated):
-            return f"{format_field(field)} is {'not ' * negated}null"
-        case In(field, values, negated):
-            return f"{format_field(field)} {'not ' * negated}in ({', '.join(map(_format_value, values))})"
-        case Compare(field, op, value):
-            return f"{format_field(field)} {op} {_format_value(value)}"
-
-
-def _format_part(part: Expression) -> str:
-    text = format_where(part)
-    return f"({text})" if isinstance(part, And | Or) else text
-
-
-def format_field(field: Field) -> str:
-    """The field as `parse_field` reads it."""
-    if field.kind == "attributes":
-        return field.key
-    key = field.key if _PLAIN_KEY.fullmatch(field.key) else '"' + field.key.replace('"', '""') + '"'
-    return f"{field.kind}.{key}"
-
-
-def _format_value(value: Value) -> str:
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
-
-
-# --- tree and run to truth --------------------------------------------------------------------------------
-
-
-def matches(expression: Expression, fields: Fields) -> bool:
-    """Whether the run is one that the filter asks for."""
-    return _truth(expression, fields) is True
-
-
-def value_of(field: Field, fields: Fields) -> object | None:
-    """The field's value in a run, None where it has none; for inputs the version, or a tuple of several."""
-    if field.kind == "inputs":
-        versions = sorted(fields.inputs.get(field.key, ()))
-        return versions[0] if len(versions) == 1 else tuple(versions) or None
-    mapping: Mapping[str, object] = getattr(fields, field.kind)
-    return mapping.get(field.key)
-
-
-def _truth(expression: Expression, fields: Fields) -> bool | None:
-    match expression:
-        case Compare(field, op, literal):
-            return _compare(field, op, literal, fields)
-        case In(field, values, negated):
-            return _among(field, values, fields, negated=negated)
-        case IsNull(field, negated):
-            return (value_of(field, fields) is None) != negated
-        case Not(part):
-            truth = _truth(part, fields)
-            return None if truth is None else not truth
-        case And(parts) | Or(parts):
-            return _combine(parts, fields, decisive=isinstance(expression, Or))
-
-
-def _combine(parts: tuple[Expression, ...], fields: Fields, *, decisive: bool) -> bool | None:
-    """Kleene's OR, which True decides, or AND, which False does; else one unknown part makes it unknown."""
-    unknown = False
-    for part in parts:
-        truth = _truth(part, fields)
-        if truth is decisive:
-            return decisive
-        unknown = unknown or truth is None
-    return None if unknown else not decisive
-
-
-def _among(field: Field, values: tuple[Value, ...], fields: Fields, *, negated: bool) -> bool | None:
-    if value_of(field, fields) is None:
-        return None
-    if negated:
-        return all(_compare(field, "!=", literal, fields) for literal in values)
-    return any(_compare(field, "=", literal, fields) for literal in values)
-
-
-def _compare(field: Field, op: str, literal: Value, fields: Fields) -> bool | None:
-    value = value_of(field, fields)
-    if value is None:
-        return None
-    if field.kind != "inputs":
-        return _test(field, value, op, literal)
-    versions = fields.inputs[field.key]  # a run may have read several versions of a table: any may pass
-    return literal not in versions if op == "!=" else any(_test_number(v, op, literal) for v in versions)
-
-
-def _test(field: Field, value: object, op: str, literal: Value) -> bool | None:
-    if isinstance(literal, str):
-        if op.endswith("like"):
-            fold = op.endswith("ilike")
-            return like(_text(value), literal, ignore_case=fold) != op.startswith("not")
-        if _nature(field) == "time":
-            return _test_time(_time(value), op, _time(literal))
-        return (_text(value) == literal) == (op == "=")
-    return _test_number(value, op, literal)
-
-
-def _test_number(value: object, op: str, literal: Value) -> bool | None:
-    """As numbers. NaN equals NaN and nothing else, and every other comparison of a NaN is false."""
-    left, right = _number(value), _number(literal)
-    if left is None or right is None:
-        return {"=": False, "!=": True}.get(op)
-    if _is_nan(left) or _is_nan(right):
-        both = _is_nan(left) and _is_nan(right)
-        return both if op == "=" else op == "!=" and not _is_nan(left)
-    return _order(left, op, right)
-
-
-def _test_time(left: datetime | None, op: str, right: datetime | None) -> bool | None:
-    return None if left is None or right is None else _order(left, op, right)
-
-
-def _order(left: Any, op: str, right: Any) -> bool:
-    if op in {"=", "!="}:
-        return bool(left == right) == (op == "=")
-    return bool(_ORDER[op](left, right))
-
-
-def _is_nan(number: float) -> bool:
-    return isinstance(number, float) and math.isnan(number)
-
-
-def _number(value: object) -> int | float | None:
-    """A number, or text that is one; True and False are none."""
-    if isinstance(value, int | float):
-        return None if isinstance(value, bool) else value
-    if not isinstance(value, str) or len(value) > LONGEST_PATTERN or "_" in value:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
-
-
-def _time(value: object) -> datetime | None:
+def parse_time(value: object) -> datetime | None:
     """A time, or ISO text that is one; without a zone it is UTC."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -543,53 +377,3 @@ def _time(value: object) -> datetime | None:
     if not isinstance(time, datetime):
         return None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
-
-
-def _text(value: object) -> str:
-    """As MLflow writes it: `str`, but a list or a map as JSON and a time as ISO text."""
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def like(text: str, pattern: str, *, ignore_case: bool = False) -> bool:
-    """SQL's LIKE: `%` is any text and `_` any character; nothing escapes them. Time is linear in `text`."""
-    if ignore_case:
-        text, pattern = text.casefold(), pattern.casefold()
-    first, *others = pattern.split("%")
-    if not others:
-        return _fits(text, first)
-    *middle, last = others
-    at, end = len(first), len(text) - len(last)
-    if at > end or not _fits(text[:at], first) or not _fits(text[end:], last):
-        return False
-    for piece in middle:
-        at = _find(text, piece, at, end)
-        if at < 0:
-            return False
-    return True
-
-
-def _fits(text: str, piece: str) -> bool:
-    return len(text) == len(piece) and all(p in {"_", c} for c, p in zip(text, piece, strict=True))
-
-
-def _find(text: str, piece: str, at: int, end: int) -> int:
-    """Where the first fit of `piece` in `text[at:end]` ends, or -1.
-
-    With `_` in it: bit-parallel Shift-And (Baeza-Yates and Gonnet, 1992); bit i of `state` says that the
-    first i + 1 characters of the piece fit up to here.
-    """
-    if "_" not in piece:
-        found = text.find(piece, at, end)
-        return found + len(piece) if found >= 0 else -1
-    anything = sum(1 << i for i, c in enumerate(piece) if c == "_")
-    masks = dict.fromkeys(piece, anything)
-    for i, c in enumerate(piece):
-        masks[c] |= 1 << i
-    whole, state = 1 << (len(piece) - 1), 0
-    for position in range(at, end):
-        state = (state << 1 | 1) & masks.get(text[position], anything)
-        if state & whole:
-            return position + 1
-    return -1

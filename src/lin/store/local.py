@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from lin.errors import OutsideError
@@ -65,7 +66,7 @@ class LocalBackend:
     def list(self, folder: str) -> list[str]:
         """See `Backend`."""
         try:
-            return sorted(n for n in os.listdir(self._path(folder)) if not n.startswith("."))  # noqa: PTH208
+            return sorted(n for n in os.listdir(self._path(folder)) if not n.startswith("."))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -90,13 +91,11 @@ class LocalBackend:
         """The path of `folder`, made and made durable if this process has not seen it yet."""
         path = f"{self.root}/{folder}" if folder else str(self.root)
         if path not in self._durable:
-            parent = self._make(folder.rpartition("/")[0]) if folder else os.path.dirname(path)  # noqa: PTH120
-            if not os.path.isdir(parent):  # noqa: PTH112
-                os.makedirs(parent, exist_ok=True)  # noqa: PTH103
-            try:
-                os.mkdir(path, 0o700)  # noqa: PTH102
-            except FileExistsError:
-                pass  # made by another process, which may have been killed before its fsync: so ours follows all the same
+            parent = self._make(folder.rpartition("/")[0]) if folder else os.path.dirname(path)
+            if not os.path.isdir(parent):
+                os.makedirs(parent, exist_ok=True)
+            with suppress(FileExistsError):  # whoever made it may have been killed before its fsync: ours follows
+                os.mkdir(path, 0o700)
             with _Folder(parent) as descriptor:
                 os.fsync(descriptor)
             self._durable.add(path)
@@ -190,10 +189,8 @@ def rename_without_replacing(folder: int, old: str, new: str) -> None:
 
 
 def _unlink(folder: int, name: str) -> None:
-    try:
+    with suppress(OSError):  # it was renamed away, or the disk fails: every reader ignores the name
         os.unlink(name, dir_fd=folder)
-    except OSError:
-        pass  # already renamed away, or the disk fails: the name is ignored by every reader
 
 
 def _failed(verb: str, key: str, error: OSError) -> OutsideError:

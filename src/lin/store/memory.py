@@ -38,6 +38,11 @@ class MemoryBackend:
         start = f"{check_key(folder)}/"
         return sorted({key[len(start) :].split("/")[0] for key in self._objects if key.startswith(start)})
 
+    def extend(self, key: str, data: bytes) -> None:
+        """Append to what is there."""
+        with self._lock:
+            self._objects[key] += data
+
     def appender(self, key: str) -> "_MemoryAppender":
         """See `Backend`."""
         with self._lock:
@@ -51,8 +56,7 @@ class _MemoryAppender:
         self._key = key
 
     def append(self, data: bytes) -> None:
-        with self._backend._lock:
-            self._backend._objects[self._key] += data
+        self._backend.extend(self._key, data)
 
     def sync(self) -> None:
         """Memory has no disk to wait for."""

@@ -83,7 +83,7 @@ class Runs:
                 raise NotFoundError("there are no runs yet", hint="lin run EXPERIMENT")
             return newest
         everything = list(ids)
-        fits = [i for i in everything if i == reference or _may_be_id(reference) and _fits(i, reference)]
+        fits = [i for i in everything if i == reference or (_may_be_id(reference) and _fits(i, reference))]
         if len(fits) > 1:
             shown = ", ".join(short(i) for i in fits[:5])
             raise UsageError(f"'{reference}' fits {len(fits)} runs: {shown}", hint="give more digits")

@@ -1,5 +1,6 @@
 """A store opened or made: its backend, and the parts of it that the rooms above use."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,10 +29,8 @@ class Store:
 
 def create_store(backend: Backend) -> Store:
     """Make an empty store, or open the one that is there."""
-    try:
+    with suppress(ObjectExistsError):  # made before, or by another process just now
         backend.put_if_absent(INFO, encode(StoreInfo(id=new_id(), created=datetime.now(UTC))))
-    except ObjectExistsError:
-        pass  # made before, or by another process just now
     return Store(backend)
 
 

@@ -1,0 +1,41 @@
+"""`docs/format.md` is the specification: its examples are decoded by the code, and the code's records are all in it."""
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from lin import records
+from lin.store.runs import decode_lines
+
+PAGE = (Path(__file__).parent.parent / "docs/format.md").read_text()
+EXAMPLES = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+LINES = re.findall(r"^```json lines\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+KINDS = {
+    kind.__struct_config__.tag: kind
+    for kind in vars(records).values()
+    if isinstance(kind, type) and issubclass(kind, records.Record) and kind.__struct_config__.tag_field == "format"
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: json.loads(text)["format"])
+def test_an_example_is_what_the_code_reads_and_writes(example: str) -> None:
+    raw = json.loads(example)
+    record = records.decode(example.encode(), KINDS[raw["format"]], where="the example")
+    assert json.loads(records.encode(record)) == raw
+
+
+def test_the_lines_of_a_log_carry_their_checksums() -> None:
+    assert len(LINES) == 1
+    lines, damaged = decode_lines(LINES[0].encode(), "the example")
+    assert damaged == 0
+    assert {type(line) for line in lines} >= {records.ParamSet, records.MetricPoint, records.ArtifactKept}
+
+
+def test_every_record_and_every_change_is_on_the_page() -> None:
+    assert {json.loads(example)["format"] for example in EXAMPLES} == set(KINDS)
+    changes = {kind.__struct_config__.tag for kind in get_args(records.Change)}
+    shown = {json.loads(example)["change"]["type"] for example in EXAMPLES if "change" in json.loads(example)}
+    assert shown == changes
