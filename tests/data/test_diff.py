@@ -126,6 +126,13 @@ def test_order_alone_is_told_apart(versions: Versions) -> None:
     assert diff_versions(ordered, 1, 2).order_changed is None
 
 
+def test_order_is_not_told_where_shared_files_moved(make_table: MakeTable) -> None:
+    table = make_table(housing(10, 1), housing(20, 1).slice(10))
+    DeltaTable(table.root).update(predicate="id < 10", updates={"rm": "rm"})
+    diff = diff_versions(table, 1, 2)
+    assert (diff.identical, diff.order_changed) == (True, None)
+
+
 # --- values ---
 
 

@@ -48,9 +48,7 @@ def refusal(path: Path, **options: bool) -> LinError:
 def test_csv_types_are_those_of_all_values(write: Write) -> None:
     body = "1,x,true,2026-01-31\n" * 10_000 + "1.5,7,false,2026-02-01\n"
     rows = load_source(write("a.csv", "n,s,b,d\n" + body))
-    assert rows.schema == pa.schema(
-        [("n", pa.float64()), ("s", pa.string()), ("b", pa.bool_()), ("d", pa.date32())]
-    )
+    assert rows.schema == pa.schema([("n", pa.float64()), ("s", pa.string()), ("b", pa.bool_()), ("d", pa.date32())])
     assert rows.slice(10_000).to_pylist() == [{"n": 1.5, "s": "7", "b": False, "d": dt.date(2026, 2, 1)}]
 
 
@@ -82,9 +80,7 @@ def test_csv_times(write: Write) -> None:
 
 
 def test_csv_whole_numbers_are_never_rounded(write: Write) -> None:
-    text = (
-        "id,huge,mixed,float\n12345678901234567890," + "9" * 40 + ",12345678901234567890,1e300\n-1,NA,0.5,2\n"
-    )
+    text = "id,huge,mixed,float\n12345678901234567890," + "9" * 40 + ",12345678901234567890,1e300\n-1,NA,0.5,2\n"
     rows = load_source(write("a.csv", text))
     assert rows.column("id").to_pylist() == [Decimal(12345678901234567890), Decimal(-1)]
     assert rows.column("huge").to_pylist() == ["9" * 40, None]
@@ -105,9 +101,7 @@ def test_a_ragged_row_is_named_by_its_line(write: Write, newline: str) -> None:
 
 def test_a_row_that_is_too_long_is_refused_even_when_short_ones_are_filled(write: Write) -> None:
     path = write("a.csv", "a,b\n1\n1,2,3\n")
-    assert (
-        refusal(path, fill_short_rows=True).message == "a.csv, line 3: the row has 3 fields, and the header 2"
-    )
+    assert refusal(path, fill_short_rows=True).message == "a.csv, line 3: the row has 3 fields, and the header 2"
 
 
 def test_filling_keeps_empty_texts_from_nulls_and_an_end_without_newline(write: Write) -> None:
@@ -175,7 +169,7 @@ def test_json_lines_and_arrays(write: Write, name: str, as_array: bool) -> None:
     text = (
         json.dumps(items, ensure_ascii=False, indent=1)
         if as_array
-        else "\n".join(json.dumps(i) for i in items)
+        else "\n".join(json.dumps(i, ensure_ascii=False) for i in items)
     )
     rows = load_source(write(name, text))
     assert rows.to_pylist() == [
@@ -294,9 +288,7 @@ def test_import_makes_version_0(tmp_path: Path, write: Write) -> None:
         (("a",), "a,b\n1,2\n,3\n", "a.csv: row 2 has no value in the key column 'a'"),
     ],
 )
-def test_a_key_must_identify_the_rows(
-    tmp_path: Path, write: Write, key: tuple[str, ...], text: str, why: str
-) -> None:
+def test_a_key_must_identify_the_rows(tmp_path: Path, write: Write, key: tuple[str, ...], text: str, why: str) -> None:
     table = Table("t", tmp_path / "t", key=key)
     with pytest.raises(UsageError) as caught:
         import_table(table, write("a.csv", text), BY, now_ms=0)

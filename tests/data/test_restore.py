@@ -107,6 +107,16 @@ def test_a_write_meanwhile_is_a_conflict(filled: Table) -> None:
     assert read_version(filled)[1].num_rows == 6
 
 
+def test_a_restore_that_is_not_the_same_is_told(make_table: MakeTable) -> None:
+    table = make_table(ROWS, ROWS)
+    action = json.loads((table.log.folder / f"{0:020d}.json").read_text().splitlines()[-1])
+    action["add"]["modificationTime"] += 3_600_000  # so the same file comes last, and its rows too
+    (table.log.folder / f"{2:020d}.json").write_text(json.dumps(action))
+    write_deltalake(table.root, ROWS, mode="append")
+    with pytest.raises(OutsideError, match="was to restore version 1, and is not the same"):
+        restore_version(table, 1, BY)
+
+
 def test_refusals(filled: Table, make_table: MakeTable) -> None:
     with pytest.raises(NotFoundError, match="no version 7"):
         restore_version(filled, 7, BY)

@@ -4,7 +4,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lin.cli.output import console_for, line, note, show, table
+from lin.cli.output import console_for, count, line, note, show, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,12 +67,16 @@ def view_sweep(runs: "list[RunInfo]") -> "list[RenderableType]":
     done = [run for run in runs if run.status == "finished"]
     ranked = sorted(done, key=lambda run: run.metrics.get(best, 0) * (1 if lower else -1)) if best else done
     failed = [run for run in runs if run.status != "finished"]
-    rows = [(run.id[-8:], run.name, *(_metric(run, key) for key in names)) for run in ranked]
-    rows += [(run.id[-8:], run.name, run.status, *([""] * (len(names) - 1))) for run in failed]
-    read = runs[0].table_inputs[0] if runs and runs[0].table_inputs else None
-    parts: list[RenderableType] = [table(("run", "fit", *names), rows, right=names)]
-    if read is not None:
-        parts.append(line(f"on {read.table}@{read.version}, {read.rows} rows", "dim"))
+    columns = ["run", "fit", *names, *(["status"] if failed else [])]
+    rows = [
+        (run.id[-8:], run.name, *(_metric(run, key) for key in names), *([run.status] if failed else []))
+        for run in [*ranked, *failed]
+    ]
+    parts: list[RenderableType] = [table(columns, rows, right=names)]
+    if runs and runs[0].table_inputs:
+        read = runs[0].table_inputs[0]
+        kept = f", of which: {runs[0].fit.rows}" if runs[0].fit and runs[0].fit.rows else ""
+        parts.append(line(f"on {read.table}@{read.version}, {count(read.rows, 'row')}{kept}", "dim"))
     if ranked and ranked[0].kind == "train":
         parts.append(line(f"next: lin register {ranked[0].id[-8:]} NAME", "dim"))
     return parts

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 log = typer.Typer(
     help="Record params, metrics, tags, artifacts from inside a program.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from lin.errors import ExitCode, LinError
+from lin.errors import ExitCode, LinError, UsageError, nearest
 from lin.version import __version__
 
 COMMANDS = {
@@ -42,45 +42,50 @@ TAKES_PROGRAM = "run"
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run `lin` with these arguments (default: the process's own) and exit with the code of `lin.errors.ExitCode`."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if arguments == ["--version"]:
+    arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if arguments[0] == "--version":
         sys.stdout.write(f"lin {__version__}\n")
         sys.exit(ExitCode.OK)
     own, program = _split_program(arguments)
     try:
-        build_app(own)(own, obj=program, prog_name="lin")
+        # not standalone: typer raises what it has to say, and returns the code of a `typer.Exit`
+        sys.exit(build_app(own)(own, obj=program, prog_name="lin", standalone_mode=False) or ExitCode.OK)
     except LinError as error:
         sys.exit(_report(error))
-    except BrokenPipeError:
-        _silence_stdout()
-        sys.exit(ExitCode.OK)  # the reader has seen enough
+    except typer.TyperException as error:
+        sys.exit(_report(_translate(error, own)))
     except Exception as error:
         if os.environ.get("LIN_DEBUG"):
             raise
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         sys.exit(_report(LinError(f"this is a bug in lin: {what}", hint="LIN_DEBUG=1 shows where")))
-    raise AssertionError("typer ends every command with SystemExit")
 
 
 def build_app(arguments: list[str]) -> typer.Typer:
-    """An app with the command that `arguments` ask for, or with all of them by name where they ask for none."""
+    """An app with the command that `arguments` ask for, or with all of them by name where they ask for none.
+
+    Raises:
+        UsageError: there is no such command.
+    """
+    asked = _asked(arguments)
+    if asked and asked not in COMMANDS:
+        hint = nearest(asked, list(COMMANDS), instead="lin --help")
+        raise UsageError(f"there is no command '{asked}'", hint=hint)
     app = typer.Typer(
         name="lin",
         help="Remembers what made each model, says why a prediction changed, and gets the old result back, with proof.",
         epilog="lin COMMAND --help tells more. The table of exit codes is in docs/cli.md.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
     )
     app.callback()(_root)
-    asked = next((word for word in arguments if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
-        if name == asked:
-            add_command(app, name)
-        elif asked not in COMMANDS:
+        if not asked:
             app.command(name, help=summary)(_listed)
+        elif name == asked:
+            add_command(app, name)
     return app
 
 
@@ -102,6 +107,17 @@ def _listed() -> None:
     """Stands for a command in `lin --help`; its module is imported when it is asked for."""
 
 
+def _asked(arguments: list[str]) -> str:
+    return next((word for word in arguments[:1] if not word.startswith("-")), "")
+
+
+def _translate(error: typer.TyperException, arguments: list[str]) -> UsageError:
+    """What typer says of a wrong option or argument, in our form."""
+    said = error.format_message().removesuffix(".")
+    hint = " ".join(word for word in ("lin", _asked(arguments), "--help") if word)
+    return UsageError(said[:1].lower() + said[1:], hint=hint)
+
+
 def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
     if arguments[:1] == [TAKES_PROGRAM] and "--" in arguments:
         at = arguments.index("--")
@@ -112,12 +128,15 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _report(error: LinError) -> ExitCode:
     from lin.cli.output import safe
 
-    first, *pointers = (safe(line) for line in error.message.split("\n"))
+    message, pointer = _split_pointer(error.message)
     hint = f" (hint: {safe(error.hint)})" if error.hint else ""
-    sys.stderr.write("\n".join([f"error: {first}{hint}", *pointers]) + "\n")
+    sys.stderr.write("\n".join([f"error: {safe(message)}{hint}", *map(safe, pointer)]) + "\n")
     return error.exit_code
 
 
-def _silence_stdout() -> None:
-    """So that the interpreter's own flush at exit does not complain about the closed pipe again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _split_pointer(message: str) -> tuple[str, list[str]]:
+    """The message, and the two lines below it that point at a character. No other line break is one of ours."""
+    message_lines = message.split("\n")
+    if len(message_lines) > 2 and message_lines[-1].strip() == "^":  # noqa: PLR2004
+        return "\n".join(message_lines[:-2]), message_lines[-2:]
+    return message, []

@@ -3,15 +3,17 @@
 Whatever comes from data, files or other people may hold terminal escapes or markup: `safe` takes their power.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from lin.errors import OutsideError
 from lin.numbers import to_json
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.text import Text
 
 WIDE = 200
@@ -19,16 +21,30 @@ WIDE = 200
 
 
 def emit(result: Any, view: "Callable[[Any], Iterable[RenderableType]]", *, as_json: bool) -> None:
-    """Print a result: its record as JSON, or what `view` makes of it."""
+    """Print a result: its record as JSON, or what `view` makes of it. A reader that leaves early is no error."""
     if as_json:
         from lin.records import encode
 
-        sys.stdout.write(encode(result).decode())
+        data = _escape_json(encode(result).decode()).encode()
+    else:
+        data = _render(view(result)).encode(sys.stdout.encoding, "backslashreplace")
+    try:
         sys.stdout.flush()
-        return
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # what is left in the buffer goes nowhere, so that the flush at exit does not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise OutsideError(f"the result cannot be written to stdout: {error.strerror}") from error
+
+
+def _render(parts: "Iterable[RenderableType]") -> str:
     console = console_for(stderr=False)
-    for part in view(result):
-        console.print(part if not isinstance(part, str) else line(part))
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part if not isinstance(part, str) else line(part))
+    return "\n".join(text.rstrip(" ") for text in captured.get().split("\n"))
 
 
 def note(message: str) -> None:
@@ -56,19 +72,56 @@ def line(text: str, style: str = "") -> "Text":
     return Text(safe(text), style=style)
 
 
-def table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
-) -> "RenderableType":
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> "RenderableType":
     """A table without lines; the columns in `right` are aligned right. Without names there is no head."""
-    from rich.table import Table
+    return _Grid(columns, [[safe(show(cell)) for cell in row] for row in rows], set(right))
 
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(columns))
-    aligned = set(right)
-    for column in columns:
-        grid.add_column(line(column), justify="right" if column in aligned else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(line(show(cell)) for cell in row))
-    return grid
+
+class _Grid:
+    """A table as wide as the console lets it be: first lines break between words, and only then inside them."""
+
+    def __init__(self, columns: Sequence[str], rows: list[list[str]], right: set[str]) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.right = right
+
+    def __rich_console__(self, _: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.cells import cell_len
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(self.columns))
+        cells = [[safe(name), *(row[at] for row in self.rows)] for at, name in enumerate(self.columns)]
+        widths = fit_widths(
+            [max(map(cell_len, column)) for column in cells],
+            [max((cell_len(word) for text in column for word in text.split()), default=0) for column in cells],
+            options.max_width - 2 * (len(cells) - 1),
+        )
+        for name, width in zip(self.columns, widths, strict=True):
+            side: Literal["left", "right"] = "right" if name in self.right else "left"
+            grid.add_column(line(name), justify=side, overflow="fold", width=width)
+        for row in self.rows:
+            grid.add_row(*map(Text, row))
+        yield grid
+
+
+def fit_widths(natural: Sequence[int], longest_word: Sequence[int], room: int) -> Sequence[int | None]:
+    """The widths of columns that together have `room`: the widest give way, none below its longest word.
+
+    None for each where that cannot be; then words have to break.
+    """
+    widths = [max(word, min(width, room)) for width, word in zip(natural, longest_word, strict=True)]
+    while sum(widths) > room:
+        loose = [at for at, width in enumerate(widths) if width > longest_word[at]]
+        if not loose:
+            return [None] * len(widths)
+        widths[max(loose, key=lambda at: widths[at])] -= 1
+    return widths
+
+
+def count(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def show(value: object) -> str:
@@ -93,6 +146,18 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def _escape_json(document: str) -> str:
+    """The same JSON, with every character that is not printable as an escape: JSON lets some of them stand."""
+    if document.removesuffix("\n").isprintable():
+        return document
+    return "".join(c if c.isprintable() or c == "\n" else _utf16(c) for c in document)
+
+
+def _utf16(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _escape(character: str) -> str:

@@ -287,9 +287,7 @@ def _exact_texts(data: bytes, rows: "pa.Table") -> "pa.Table":
     kinds = {field.name: field.type for field in rows.schema}
     is_text = (pa.types.is_string, pa.types.is_time, pa.types.is_null)
     texts = [name for name, kind in kinds.items() if any(is_kind(kind) for is_kind in is_text)]
-    large = [
-        name for name, kind in kinds.items() if pa.types.is_float64(kind) and _is_large(rows.column(name))
-    ]
+    large = [name for name, kind in kinds.items() if pa.types.is_float64(kind) and _is_large(rows.column(name))]
     if not texts and not large:
         return rows
     read = _infer(
@@ -335,9 +333,7 @@ def _check_quotes(data: bytes, name: str) -> None:
             pass
     except csv.Error as error:
         if "unexpected end of data" in str(error):
-            raise UsageError(
-                f"{name} ends inside a quoted text: a quote is not closed, or the end is lost"
-            ) from error
+            raise UsageError(f"{name} ends inside a quoted text: a quote is not closed, or the end is lost") from error
 
 
 def _mend(data: bytes, name: str, fill_short_rows: bool) -> bytes:
@@ -355,9 +351,7 @@ def _mend(data: bytes, name: str, fill_short_rows: bool) -> bytes:
             if fields and (missing < 0 or (missing and not fill_short_rows)):
                 raise UsageError(
                     f"{name}, line {line}: the row has {fields} fields, and the header {expected}",
-                    hint="mend the file"
-                    if missing < 0
-                    else "mend the file, or fill with nulls: --fill-short-rows",
+                    hint="mend the file" if missing < 0 else "mend the file, or fill with nulls: --fill-short-rows",
                 )
             ending = raw[len(raw.rstrip("\r\n")) :]
             mended.append(raw.removesuffix(ending) + "," * missing + ending if fields and missing else raw)

@@ -53,6 +53,18 @@ def plan_restore(table: Table, version: int) -> RestorePlan:
     return _plan(table, table.log.snapshot(), table.log.snapshot(version))
 
 
+def require_files(plan: RestorePlan) -> None:
+    """Refuse a plan whose old version has lost files. Raises `OutsideError` that lists them."""
+    if not plan.missing:
+        return
+    named = ", ".join(repr(path) for path in plan.missing[:_NAMED])
+    more = f" and {len(plan.missing) - _NAMED} more" if len(plan.missing) > _NAMED else ""
+    raise OutsideError(
+        f"{plan.table}@{plan.version} cannot be restored: its data files {named}{more} are missing",
+        hint=f"choose another version: lin history {plan.table}",
+    )
+
+
 def restore_version(table: Table, version: int, attribution: Attribution) -> RestoreResult:
     """Commit a version with the files and the schema of an old one, unless the newest has them.
 
@@ -64,8 +76,7 @@ def restore_version(table: Table, version: int, attribution: Attribution) -> Res
     head = table.log.snapshot()
     old = table.log.snapshot(version)
     plan = _plan(table, head, old)
-    if plan.missing:
-        raise _lost(plan)
+    require_files(plan)
     if plan.nothing_to_do:
         return RestoreResult(table=table.name, restored=version, version=None)
     require_writable(table, head)
@@ -117,12 +128,3 @@ def _is_ours(table: Table, version: int, attribution: Attribution) -> bool:
     except NotFoundError:
         return False
     return info.get("operation") == "RESTORE" and info.get("lin.run") == attribution.run
-
-
-def _lost(plan: RestorePlan) -> OutsideError:
-    named = ", ".join(repr(path) for path in plan.missing[:_NAMED])
-    more = f" and {len(plan.missing) - _NAMED} more" if len(plan.missing) > _NAMED else ""
-    return OutsideError(
-        f"{plan.table}@{plan.version} cannot be restored: its data files {named}{more} are missing",
-        hint=f"choose another version: lin history {plan.table}",
-    )

@@ -87,9 +87,7 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True):
 # --- the four writes ----------------------------------------------------------------------------------------
 
 
-def create_table(
-    root: Path, batches: "pa.RecordBatchReader", attribution: Attribution, *, now_ms: int
-) -> int:
+def create_table(root: Path, batches: "pa.RecordBatchReader", attribution: Attribution, *, now_ms: int) -> int:
     """Make a Delta table of the rows in the folder `root`; its version is 0, and it keeps its log for ever.
 
     Raises:
@@ -152,9 +150,7 @@ def fill_column(
     """
     require_writable(table, base)
     if column in base.metadata.partition_columns:
-        raise OutsideError(
-            f"'{column}' is a partition column of table '{table.name}', and lin does not fill these"
-        )
+        raise OutsideError(f"'{column}' is a partition column of table '{table.name}', and lin does not fill these")
     filler = _Filler(table, column, values)
     new = [] if column in base.metadata.columns else [filler.field]
     wanted = _extend(table, base, new)
@@ -162,9 +158,7 @@ def fill_column(
     _require_head(table, base)
     with _writing(table.root, _schema(stored), now_ms) as parts:
         for partition, files in groupby(base.files, key=lambda file: file.partition):
-            parts.write(
-                (filler.fill(b) for file in files for b in _read(table, base, file, parts.schema)), partition
-            )
+            parts.write((filler.fill(b) for file in files for b in _read(table, base, file, parts.schema)), partition)
         filler.check_end()
     return _commit_rows(table, base, parts.adds, wanted, attribution)
 
@@ -267,9 +261,7 @@ def require_writable(table: Table, snapshot: Snapshot) -> None:
     require_readable(table.log, snapshot)
     settings = snapshot.metadata.configuration
     reasons = [why for key, why in _REFUSED_SETTINGS.items() if settings.get(key, "").lower() == "true"]
-    reasons += [
-        f"has the check constraint '{k[18:]}'" for k in settings if k.startswith("delta.constraints.")
-    ]
+    reasons += [f"has the check constraint '{k[18:]}'" for k in settings if k.startswith("delta.constraints.")]
     reasons += [
         f"has a column '{field['name']}' that {why}"
         for field in snapshot.metadata.schema["fields"]
@@ -297,9 +289,7 @@ def _conflict(name: str, version: int) -> ConflictError:
 
 
 def _exists(root: Path) -> ConflictError:
-    return ConflictError(
-        f"there is a Delta table in {root} already", hint="choose another folder, or adopt that table"
-    )
+    return ConflictError(f"there is a Delta table in {root} already", hint="choose another folder, or adopt that table")
 
 
 # --- types --------------------------------------------------------------------------------------------------
@@ -322,19 +312,11 @@ def check_names(names: list[str]) -> None:
     seen: dict[str, str] = {}
     for number, name in enumerate(names, 1):
         if not name:
-            raise UsageError(
-                f"column {number} has no name", hint="is it an index? pandas: to_csv(…, index=False)"
-            )
+            raise UsageError(f"column {number} has no name", hint="is it an index? pandas: to_csv(…, index=False)")
         other = seen.setdefault(name.casefold(), name)
         if other is not name or names.count(name) > 1:
-            what = (
-                f"there are two columns '{name}'"
-                if other == name
-                else f"columns '{other}' and '{name}' are alike"
-            )
-            raise UsageError(
-                f"{what}; most engines take upper and lower case for the same", hint="rename one of them"
-            )
+            what = f"there are two columns '{name}'" if other == name else f"columns '{other}' and '{name}' are alike"
+            raise UsageError(f"{what}; most engines take upper and lower case for the same", hint="rename one of them")
 
 
 def delta_type(kind: "pa.DataType", column: str) -> "pa.DataType":  # noqa: PLR0911 - a table of cases
@@ -424,9 +406,7 @@ def cast_exactly(values: Any, kind: "pa.DataType", column: str, *, hint: str | N
 
 
 def _misfit(found: "pa.DataType", kind: "pa.DataType", column: str, hint: str | None) -> UsageError:
-    return UsageError(
-        f"values of type {found} do not fit column '{column}' of type {kind} without loss", hint=hint
-    )
+    return UsageError(f"values of type {found} do not fit column '{column}' of type {kind} without loss", hint=hint)
 
 
 def _is_number(kind: "pa.DataType") -> bool:
@@ -471,10 +451,7 @@ def _extend(table: Table, base: Snapshot, new: "list[pa.Field]") -> dict[str, An
         return base.metadata.schema
     check_names([*base.metadata.columns, *(field.name for field in new)])
     fields = msgspec.json.decode(Schema.from_arrow(delta_schema(_schema(new))).to_json())["fields"]
-    if (
-        b"timestamp_ntz" in msgspec.json.encode(fields)
-        and "timestampNtz" not in base.protocol.writer_features
-    ):
+    if b"timestamp_ntz" in msgspec.json.encode(fields) and "timestampNtz" not in base.protocol.writer_features:
         raise OutsideError(
             f"table '{table.name}' has no times without a zone so far, and lin does not change its protocol",
             hint="give the new times a zone: UTC",
@@ -485,9 +462,7 @@ def _extend(table: Table, base: Snapshot, new: "list[pa.Field]") -> dict[str, An
 # --- committing ---------------------------------------------------------------------------------------------
 
 
-def _commit_first(
-    log: DeltaLog, adds: "list[AddAction]", schema: "pa.Schema", attribution: Attribution
-) -> None:
+def _commit_first(log: DeltaLog, adds: "list[AddAction]", schema: "pa.Schema", attribution: Attribution) -> None:
     from deltalake import Schema
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import create_table_with_add_actions
@@ -610,9 +585,7 @@ def _fsync(path: Path) -> None:
 
 
 @contextmanager
-def _writing(
-    root: Path, schema: "pa.Schema", modified: int, rows_per_file: int = ROWS_PER_FILE
-) -> "Iterator[_Parts]":
+def _writing(root: Path, schema: "pa.Schema", modified: int, rows_per_file: int = ROWS_PER_FILE) -> "Iterator[_Parts]":
     """Data files that are on disk at the end of the block, name and all, or gone if it fails."""
     with ExitStack() as undo:
         parts = _Parts(root, schema, modified, rows_per_file)
@@ -713,20 +686,13 @@ def _statistics(metadata: "pq.FileMetaData", schema: "pa.Schema", unbounded: set
     for field in schema:
         if field.name not in flat or field.type.num_fields or "." in field.name:
             continue  # a dot may stand for a part of another column
-        groups = [
-            metadata.row_group(i).column(flat[field.name]).statistics for i in range(metadata.num_row_groups)
-        ]
+        groups = [metadata.row_group(i).column(flat[field.name]).statistics for i in range(metadata.num_row_groups)]
         if any(group is None or not group.has_null_count for group in groups):
             continue
         nulls[field.name] = sum(group.null_count for group in groups)
         bounded = [group for group in groups if group.has_min_max]
         holding = [group for group in groups if group.num_values]
-        if (
-            holding
-            and len(bounded) == len(holding)
-            and _has_bounds(field, bounded)
-            and field.name not in unbounded
-        ):
+        if holding and len(bounded) == len(holding) and _has_bounds(field, bounded) and field.name not in unbounded:
             least[field.name] = min(group.min for group in bounded)
             greatest[field.name] = max(group.max for group in bounded)
     stats = {"numRecords": metadata.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls}
@@ -752,9 +718,7 @@ class _Filler:
 
         kind = delta_type(values.type, column)
         self.table = table
-        self.values = cast_exactly(
-            pa.chunked_array(values) if isinstance(values, pa.Array) else values, kind, column
-        )
+        self.values = cast_exactly(pa.chunked_array(values) if isinstance(values, pa.Array) else values, kind, column)
         self.field = pa.field(column, kind)
         self.rows = 0
         self.filled = 0
@@ -788,9 +752,7 @@ class _Filler:
             )
 
     def _wrong_length(self, which: str) -> UsageError:
-        return UsageError(
-            f"there are {which} values ({len(self.values)}) than table '{self.table.name}' has rows"
-        )
+        return UsageError(f"there are {which} values ({len(self.values)}) than table '{self.table.name}' has rows")
 
 
 def _one_array(values: "pa.ChunkedArray") -> Any:
@@ -820,6 +782,4 @@ def _read(table: Table, base: Snapshot, file: AddFile, schema: "pa.Schema") -> "
     except FileNotFoundError:
         raise missing_file(table, file.path, base.version) from None
     except (pa.ArrowException, OSError) as error:
-        raise OutsideError(
-            f"data file {file.path!r} of table '{table.name}' cannot be read: {error}"
-        ) from error
+        raise OutsideError(f"data file {file.path!r} of table '{table.name}' cannot be read: {error}") from error

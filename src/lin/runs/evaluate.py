@@ -185,18 +185,18 @@ def is_classification(estimator: Any) -> bool:
     Raises:
         UsageError: it is made for something else, such as clustering.
     """
-    from sklearn.base import is_classifier
-    from sklearn.utils import get_tags
+    if hasattr(estimator, "__sklearn_tags__"):
+        from sklearn.utils import get_tags
 
-    if not hasattr(estimator, "__sklearn_tags__"):
-        return getattr(estimator, "_estimator_type", None) == "classifier"
-    kind = get_tags(estimator).estimator_type
+        kind = get_tags(estimator).estimator_type
+    else:  # scikit-learn 1.5, and estimators that only look like its own
+        kind = getattr(estimator, "_estimator_type", None)
     if kind not in {"classifier", "regressor", None}:
         raise UsageError(
             f"{type(estimator).__name__} is a {kind.replace('_', ' ')}: it does not learn a target",
             hint="take a regressor or a classifier",
         )
-    return bool(is_classifier(estimator))
+    return bool(kind == "classifier")
 
 
 def evaluate(

@@ -6,9 +6,10 @@ import msgspec
 
 from lin.data.diff import TableDiff, diff_versions
 from lin.data.history import version_at
-from lin.data.restore import plan_restore, restore_version
+from lin.data.restore import plan_restore, require_files, restore_version
 from lin.data.tables import Table
-from lin.errors import UsageError
+from lin.data.write import Attribution
+from lin.errors import ConflictError, UsageError
 from lin.ids import short
 from lin.project import Project
 from lin.runs.query import find_run
@@ -46,14 +47,17 @@ def restore_table(
         run=None,
         nothing_to_do=plan.nothing_to_do,
         dry_run=dry_run,
-        diff=diff_versions(table, plan.head, version) if dry_run else None,
+        diff=None,
     )
-    if plan.nothing_to_do or dry_run:
+    if plan.nothing_to_do:
         return result
+    require_files(plan)
+    if dry_run:
+        return msgspec.structs.replace(result, diff=diff_versions(table, plan.head, version))
     run, written = record_write(
         project,
         table,
-        lambda attribution: restore_version(table, version, attribution),
+        lambda attribution: _restored(table, version, attribution),
         kind="restore",
         name=f"{table.name} to version {version}",
         reason=reason or f"restored to version {version}",
@@ -61,6 +65,13 @@ def restore_table(
         params={"version": version},
     )
     return msgspec.structs.replace(result, version=written.version, run=run)
+
+
+def _restored(table: Table, version: int, attribution: Attribution) -> int:
+    made = restore_version(table, version, attribution).version
+    if made is None:
+        raise ConflictError(f"somebody else restored table '{table.name}' just now", hint=f"lin history {table.name}")
+    return made
 
 
 def version_of_run(project: Project, table: Table, reference: str) -> int:

@@ -1,0 +1,56 @@
+"""Stores that older lins made are read as they were when they were made."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lin.data.pins import check_pin
+from lin.data.tables import Table
+from lin.project import open_project
+from lin.records import Pin, decode
+from lin.runs.query import list_runs
+
+STORES = Path(__file__).parent / "stores"
+GOLDEN = sorted(path for path in STORES.iterdir() if (path / "lineage.toml").exists())
+
+
+@pytest.fixture
+def maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_stores", STORES / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("store", GOLDEN, ids=lambda path: path.name)
+def test_it_answers_as_when_it_was_made(store: Path, tmp_path: Path, maker: ModuleType) -> None:
+    folder = tmp_path / "moved"  # not where it was made: every path in a store is relative
+    shutil.copytree(store, folder)
+    answers = json.loads((folder / "answers.json").read_text())
+    for name, words in maker.QUESTIONS.items():
+        assert maker.ask(folder, words) == answers[name], name
+
+
+@pytest.mark.parametrize("store", GOLDEN, ids=lambda path: path.name)
+def test_all_that_it_names_is_there_and_whole(store: Path) -> None:
+    project = open_project(store)
+    found = list_runs(project.store, kinds=None)
+    assert found.damaged == []
+    assert len(found.runs) >= 7
+    for run in found.runs:
+        digests = {a.sha256 for a in run.artifacts} | {run.environment} | ({run.source.tree} if run.source else set())
+        for digest in digests - {None}:
+            project.store.blobs.read(digest)
+        for read in (*run.table_inputs, *run.outputs):
+            pin = decode(project.store.blobs.read(read.pin), Pin, where="pin")
+            assert check_pin(Table(read.table, project.store_root / read.location), pin) == []
+
+
+def test_there_is_one_of_every_format() -> None:
+    assert [path.name for path in GOLDEN] == ["v1"]
