@@ -13,10 +13,11 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lin.data.commit import Attribution
 from lin.data.diff import RowChange, TableDiff, diff_versions
 from lin.data.restore import restore_version
 from lin.data.tables import Table
-from lin.data.write import Attribution, create_table, fill_column, replace_rows
+from lin.data.write import create_table, fill_column, replace_rows
 from lin.errors import NotFoundError, OutsideError, UsageError
 
 BY = Attribution(run="r", user="ada", reason="a test", lin="0.1.0")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lin.data.commit import Attribution
 from lin.data.load import adopt, import_table, load_source
 from lin.data.read import read_version
 from lin.data.tables import Table
-from lin.data.write import Attribution
 from lin.errors import ConflictError, LinError, NotFoundError, OutsideError, UsageError
 
 BY = Attribution(run="r", user="ada", reason="imported", lin="0.1.0")

@@ -6,11 +6,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from lin.data.commit import Attribution
 from lin.data.pins import pin_digest, pin_version
 from lin.data.read import read_version
 from lin.data.restore import RestorePlan, plan_restore, restore_version
 from lin.data.tables import Table
-from lin.data.write import Attribution, create_table, fill_column, replace_rows
+from lin.data.write import create_table, fill_column, replace_rows
 from lin.errors import ConflictError, NotFoundError, OutsideError
 
 BY = Attribution(run="r1", user="ada", reason="the labels were predictions", lin="0.1.0")

@@ -12,19 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from lin.data.casts import cast_exactly, delta_type
+from lin.data.commit import Attribution, check_commit, sync_commit
+from lin.data.parts import Parts
 from lin.data.read import read_version
 from lin.data.tables import Table
-from lin.data.write import (
-    Attribution,
-    cast_exactly,
-    check_commit,
-    create_table,
-    delta_type,
-    fill_column,
-    replace_rows,
-    sync_commit,
-    write_files,
-)
+from lin.data.write import create_table, fill_column, replace_rows, write_files
 from lin.errors import ConflictError, OutsideError, UsageError
 
 NOW = 1_795_305_600_000
@@ -204,7 +197,7 @@ def test_odd_paths_work(tmp_path: Path, name: str) -> None:
 def test_processes_that_create_the_same_table_make_one(tmp_path: Path) -> None:
     script = (
         "import sys, pyarrow as pa; from pathlib import Path\n"
-        "from lin.data.write import Attribution, create_table; from lin.errors import ConflictError\n"
+        "from lin.data.commit import Attribution; from lin.data.write import create_table; from lin.errors import ConflictError\n"
         "by = Attribution(run=sys.argv[2], user='u', reason='r', lin='1')\n"
         "rows = pa.table({'id': [int(sys.argv[2])]})\n"
         "try: create_table(Path(sys.argv[1]), rows.to_reader(), by, now_ms=0); print(sys.argv[2])\n"
@@ -505,7 +498,7 @@ def test_what_is_acknowledged_was_synced_before(tmp_path: Path, folder_exists: b
         pytest.skip("there is no strace here")
     script = (
         "import sys, pyarrow as pa; from pathlib import Path\n"
-        "from lin.data.write import Attribution, create_table\n"
+        "from lin.data.commit import Attribution; from lin.data.write import create_table\n"
         "by = Attribution(run='r', user='u', reason='r', lin='1')\n"
         "create_table(Path(sys.argv[1]), pa.table({'id': [1]}).to_reader(), by, now_ms=0)\n"
         "print('TOLD')\n"
@@ -583,9 +576,7 @@ def test_a_cast_is_exact_or_refused() -> None:
 
 
 def test_parts_beyond_five_digits_stay_in_order(tmp_path: Path) -> None:
-    from lin.data.write import _Parts
-
-    parts = _Parts(tmp_path, pa.schema([("n", pa.int64())]), NOW, rows_per_file=1)
+    parts = Parts(tmp_path, pa.schema([("n", pa.int64())]), NOW, rows_per_file=1)
     parts.write(pa.table({"n": [0]}).to_batches(), {})
     parts.adds *= 99_998  # as if so many had been written
     parts.write(pa.table({"n": range(4)}).to_batches(), {})

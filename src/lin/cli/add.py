@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, Reason, StorePath, open_project
-from lin.cli.output import emit
+from lin.cli.output import count, emit
 
 if TYPE_CHECKING:
     from lin.runs.add import Added
 
 
 def add(
-    name: Annotated[str, typer.Argument(help="What to call the table.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call the table.", show_default=False)],
     source: Annotated[
-        Path, typer.Argument(help="A folder with a Delta table, or a CSV, Parquet or JSON file.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder with a Delta table, or a CSV, Parquet or JSON file.",
+            show_default=False,
+        ),
     ],
     *,
-    key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="COLUMN", help="A key column; repeatable.")
-    ] = None,
+    key: Annotated[list[str] | None, typer.Option("--key", metavar="COLUMN", help="A key column; repeatable.")] = None,
     order: Annotated[
         list[str] | None, typer.Option("--order", metavar="COLUMN", help="Read in this order; repeatable.")
     ] = None,
@@ -52,6 +55,5 @@ def add(
 def _view(added: "Added") -> list[str]:
     how = "imported as" if added.imported else "adopted at"
     key = f", key {', '.join(added.key)}" if added.key else ", no key"
-    return [
-        f"table '{added.name}' {how} version {added.version}: {added.rows} rows, {added.columns} columns{key}"
-    ]
+    rows = "rows not counted" if added.rows is None else count(added.rows, "row")
+    return [f"table '{added.name}' {how} version {added.version}: {rows}, {count(added.columns, 'column')}{key}"]

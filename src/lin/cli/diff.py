@@ -23,10 +23,8 @@ def diff(
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="COLUMN", help="Match rows by this; repeatable.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Show this many changed rows.")] = 20,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 if there is a difference.")
-    ] = False,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="Show this many changed rows.")] = 20,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there is a difference.")] = False,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -50,17 +48,16 @@ def _versions(words: list[str]) -> tuple[str, int, int]:
         raise UsageError("a diff takes two versions of one table", hint="lin diff housing@0 housing@1")
     (name, old), (other, new) = (split_reference(word) for word in words)
     if name != other or old is None or new is None:
-        raise UsageError(
-            f"'{words[0]}' and '{words[1]}' are not two versions of one table", hint=f"lin history {name}"
-        )
+        raise UsageError(f"'{words[0]}' and '{words[1]}' are not two versions of one table", hint=f"lin history {name}")
     return name, old, new
 
 
 def view(result: "TableDiff") -> "list[RenderableType]":
     """The summary by operation and column, then the rows, old -> new."""
     title = f"{result.table}@{result.old} -> {result.table}@{result.new}"
+    order = ["rows that are equal stand in another order"] if result.order_changed else []
     if result.identical:
-        return [f"{title}: no difference"]
+        return [f"{title}: no difference", *order]
     how = f"by {', '.join(result.key)}" if result.key else "as a multiset of rows"
     parts: list[RenderableType] = [
         line(
@@ -68,6 +65,7 @@ def view(result: "TableDiff") -> "list[RenderableType]":
             "bold",
         )
     ]
+    parts += order
     if result.ambiguous:
         parts.append("the key is ambiguous: some rows share one, and are paired as far as they can be")
     schema = [
@@ -77,9 +75,7 @@ def view(result: "TableDiff") -> "list[RenderableType]":
     ]
     parts += [f"{what} columns: {', '.join(map(str, names))}" for what, names in schema if names]
     if result.columns:
-        parts.append(
-            "changed cells: " + ", ".join(f"{name} {count}" for name, count in result.columns.items())
-        )
+        parts.append("changed cells: " + ", ".join(f"{name} {count}" for name, count in result.columns.items()))
     if result.rows:
         parts += ["", table(("", "row", "change"), [_row(change) for change in result.rows])]
         rest = result.inserted + result.deleted + result.updated - len(result.rows)

@@ -1,5 +1,6 @@
 """What `lin run` and `lin train` share: progress while a grid runs, and the table of its fits."""
 
+import math
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -38,9 +39,7 @@ def follow() -> "Iterator[Callable[[Progress], None]]":
         task = bar.add_task("fitting", total=None)
 
         def report(progress: "Progress") -> None:
-            bar.update(
-                task, total=progress.total, completed=progress.done, description=line(_told(progress)).plain
-            )
+            bar.update(task, total=progress.total, completed=progress.done, description=line(_told(progress)).plain)
             for warning in progress.warnings:
                 bar.console.print(line(f"warning: {progress.run.name}: {warning}", "yellow"))
 
@@ -62,24 +61,33 @@ def _told(progress: "Progress") -> str:
 def view_sweep(runs: "list[RunInfo]") -> "list[RenderableType]":
     """The fits of a grid, the best first, and what to type next."""
     names = order_metrics(runs)
-    best = names[0] if names else None
-    lower = best in LOWER_IS_BETTER
-    done = [run for run in runs if run.status == "finished"]
-    ranked = sorted(done, key=lambda run: run.metrics.get(best, 0) * (1 if lower else -1)) if best else done
+    ranked = _rank([run for run in runs if run.status == "finished"], names)
     failed = [run for run in runs if run.status != "finished"]
     columns = ["run", "fit", *names, *(["status"] if failed else [])]
     rows = [
-        (run.id[-8:], run.name, *(_metric(run, key) for key in names), *([run.status] if failed else []))
+        (run.id[-8:], run.name, *(metric_of(run, key) for key in names), *([run.status] if failed else []))
         for run in [*ranked, *failed]
     ]
     parts: list[RenderableType] = [table(columns, rows, right=names)]
     if runs and runs[0].table_inputs:
         read = runs[0].table_inputs[0]
-        kept = f", of which: {runs[0].fit.rows}" if runs[0].fit and runs[0].fit.rows else ""
+        kept = f", those where {runs[0].fit.rows}" if runs[0].fit and runs[0].fit.rows else ""
         parts.append(line(f"on {read.table}@{read.version}, {count(read.rows, 'row')}{kept}", "dim"))
     if ranked and ranked[0].kind == "train":
         parts.append(line(f"next: lin register {ranked[0].id[-8:]} NAME", "dim"))
     return parts
+
+
+def _rank(runs: "list[RunInfo]", metrics: list[str]) -> "list[RunInfo]":
+    """The runs by their first metric, the best first; those without a number for it come last."""
+
+    def badness(run: "RunInfo") -> tuple[bool, float]:
+        value = metric_of(run, metrics[0])
+        if value is None or math.isnan(value):
+            return True, 0
+        return False, value if metrics[0] in LOWER_IS_BETTER else -value
+
+    return sorted(runs, key=badness) if metrics else runs
 
 
 def order_metrics(runs: "list[RunInfo]") -> list[str]:
@@ -88,5 +96,6 @@ def order_metrics(runs: "list[RunInfo]") -> list[str]:
     return [name for name in METRICS if name in names] + [name for name in names if name not in METRICS]
 
 
-def _metric(run: "RunInfo", key: str) -> object:
+def metric_of(run: "RunInfo", key: str) -> float | None:
+    """The run's value of that metric, if it has one."""
     return float(run.metrics[key]) if key in run.metrics else None

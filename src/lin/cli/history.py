@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def history(
-    table: Annotated[str, typer.Argument(help="The table.", show_default=False)],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table.", show_default=False)],
     *,
     store: StorePath = None,
     as_json: Json = False,

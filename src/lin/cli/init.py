@@ -11,7 +11,9 @@ from lin.cli.output import emit
 
 def init(
     *,
-    name: Annotated[str | None, typer.Option(help="The project's name (default: the folder's).")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The project's name (default: the folder's).")
+    ] = None,
     store: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where the store is to lie (default: .lin).")
     ] = None,

@@ -18,22 +18,26 @@ log = typer.Typer(
 )
 
 Run = Annotated[
-    str | None, typer.Option("--run", envvar="LIN_RUN", help="The run; inside `lin run -- CMD` it is known.")
+    str | None,
+    typer.Option("--run", metavar="RUN", envvar="LIN_RUN", help="The run; inside `lin run -- CMD` it is known."),
 ]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What to call it.", show_default=False)]
+Value = Annotated[str, typer.Argument(metavar="VALUE", help="Its value, as text.", show_default=False)]
 
 
 @log.command()
-def param(name: str, value: str, *, run: Run = None, store: StorePath = None) -> None:
+def param(name: Name, value: Value, *, run: Run = None, store: StorePath = None) -> None:
     """Record a parameter."""
     _recorder(run, store).log_param(name, value)
 
 
 @log.command()
 def metric(
-    name: str,
-    value: float,
+    name: Name,
+    value: Annotated[float, typer.Argument(metavar="VALUE", help="A number.", show_default=False)],
     *,
-    step: Annotated[int, typer.Option(help="The step it belongs to.")] = 0,
+    step: Annotated[int, typer.Option(metavar="N", help="The step it belongs to.")] = 0,
     run: Run = None,
     store: StorePath = None,
 ) -> None:
@@ -42,16 +46,16 @@ def metric(
 
 
 @log.command()
-def tag(name: str, value: str, *, run: Run = None, store: StorePath = None) -> None:
+def tag(name: Name, value: Value, *, run: Run = None, store: StorePath = None) -> None:
     """Record a tag."""
     _recorder(run, store).set_tag(name, value)
 
 
 @log.command()
 def artifact(
-    file: Path,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file.", show_default=False)],
     *,
-    name: Annotated[str | None, typer.Option(help="Its name in the run (default: the file's).")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name in the run (default: the file's).")] = None,
     run: Run = None,
     store: StorePath = None,
 ) -> None:

@@ -11,18 +11,12 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")]
 StorePath = Annotated[
     str | None,
-    typer.Option(
-        "--store", envvar="LIN_STORE", metavar="PATH", help="Use this store instead of the declared one."
-    ),
+    typer.Option("--store", envvar="LIN_STORE", metavar="PATH", help="Use this store instead of the declared one."),
 ]
-Reason = Annotated[
-    str | None, typer.Option("--reason", "-m", metavar="TEXT", help="Why; kept with the change.")
-]
+Reason = Annotated[str | None, typer.Option("--reason", "-m", metavar="TEXT", help="Why; kept with the change.")]
 Params = Annotated[
     list[str] | None,
-    typer.Option(
-        "-P", "--param", metavar="NAME=VALUE[,VALUE…]", help="A parameter; several values make a grid."
-    ),
+    typer.Option("-P", "--param", metavar="NAME=VALUE[,VALUE…]", help="A parameter; several values make a grid."),
 ]
 
 

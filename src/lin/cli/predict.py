@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lin.cli.options import Json, Reason, StorePath, open_project
-from lin.cli.output import emit
+from lin.cli.output import count, emit
 from lin.cli.output import table as grid
 from lin.errors import UsageError
 
@@ -21,12 +21,12 @@ SHOWN = 20
 
 def predict(
     model: Annotated[
-        str, typer.Argument(help="boston@1, boston@production, models:/boston/1.", show_default=False)
+        str, typer.Argument(metavar="MODEL", help="boston@1, boston@production, models:/boston/1.", show_default=False)
     ],
     *,
     row: Annotated[str | None, typer.Option(metavar="JSON", help='One row: {"COLUMN": 1.5, …}')] = None,
-    file: Annotated[Path | None, typer.Option(help="A CSV, Parquet or JSON file.")] = None,
-    table: Annotated[str | None, typer.Option(help="A table, or a version of it: housing@0.")] = None,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="A CSV, Parquet or JSON file.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="A table, or a version of it: housing@0.")] = None,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="Only rows of the table for which it is true.")
     ] = None,
@@ -90,4 +90,4 @@ def _view_fill(result: "Fill") -> list[str]:
     if result.version is None:
         return [f"{result.table}@{result.base} has no nulls in '{result.column}' to fill; nothing to do"]
     made = f"{result.table}@{result.version} (run {(result.run or '')[-8:]})"
-    return [f"{result.filled} nulls of {result.column} filled by {result.model}: {made}"]
+    return [f"{count(result.filled, 'null')} of {result.column} filled by {result.model}: {made}"]

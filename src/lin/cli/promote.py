@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def promote(
-    version: Annotated[
-        str, typer.Argument(metavar="NAME@VERSION", help="A model version.", show_default=False)
+    version: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A model version.", show_default=False)],
+    stage: Annotated[
+        str, typer.Argument(metavar="STAGE", help="staging, production, archived or none.", show_default=False)
     ],
-    stage: Annotated[str, typer.Argument(help="staging, production, archived or none.", show_default=False)],
     *,
     reason: Reason = None,
     store: StorePath = None,

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 def register(
     run: Annotated[
-        str, typer.Argument(help="A run: any part of its id, its name, or last.", show_default=False)
+        str, typer.Argument(metavar="RUN", help="A run: any part of its id, its name, or last.", show_default=False)
     ],
-    name: Annotated[str, typer.Argument(help="The model.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model.", show_default=False)],
     *,
     description: Annotated[
-        str | None, typer.Option("--description", "-m", help="What is special about it.")
+        str | None, typer.Option("--description", "-m", metavar="TEXT", help="What is special about it.")
     ] = None,
     store: StorePath = None,
     as_json: Json = False,

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 
 def rerun(
-    reference: Annotated[
-        str, typer.Argument(metavar="RUN|MODEL@V", help="What to run again.", show_default=False)
-    ],
+    reference: Annotated[str, typer.Argument(metavar="RUN|MODEL@V", help="What to run again.", show_default=False)],
     *,
     tolerance: Tolerance = None,
     store: StorePath = None,

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def restore(
-    table: Annotated[str | None, typer.Argument(help="The table; not needed where there is one.")] = None,
-    *,
-    version: Annotated[int | None, typer.Option("--version", help="Back to this version.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", metavar="TIME", help="Back to what it was then.")
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="The table; not needed where there is one.")
     ] = None,
-    run: Annotated[str | None, typer.Option("--run", help="Back to what this run read.")] = None,
+    *,
+    version: Annotated[int | None, typer.Option("--version", metavar="N", help="Back to this version.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Back to what it was then.")] = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="RUN", help="Back to what this run read.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     reason: Reason = None,
     store: StorePath = None,

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def run(
     ctx: typer.Context,
     experiment: Annotated[
-        str | None, typer.Argument(help="A declared experiment; not needed where there is one.")
+        str | None, typer.Argument(metavar="EXPERIMENT", help="A declared experiment; not needed where there is one.")
     ] = None,
     *,
     params: Params = None,
     at: Annotated[
-        int | None, typer.Option("--table-version", help="Fit on this version of the table.")
+        int | None, typer.Option("--table-version", metavar="N", help="Fit on this version of the table.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name the run of a program.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name the run of a program.")] = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -39,9 +39,7 @@ def run(
     program: list[str] = ctx.obj
     if program:
         if experiment or params:
-            raise UsageError(
-                "an experiment or a program, not both", hint="lin run EXPERIMENT, or lin run -- CMD …"
-            )
+            raise UsageError("an experiment or a program, not both", hint="lin run EXPERIMENT, or lin run -- CMD …")
         sinks = (sys.stderr.buffer if as_json else sys.stdout.buffer, sys.stderr.buffer)
         info = run_program(project, program, folder=Path.cwd(), sinks=sinks, name=name)
         if as_json:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lin.cli.fits import order_metrics
+from lin.cli.fits import metric_of, order_metrics
 from lin.cli.options import Json, StorePath, open_project
 from lin.cli.output import emit, note, table
 
@@ -19,11 +19,9 @@ def runs(
     where: Annotated[
         str | None, typer.Option(metavar="FILTER", help="\"metrics.rmse < 5 and params.alpha = '0.1'\"")
     ] = None,
-    sort: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="metrics.rmse, params.alpha, started, …")
-    ] = None,
+    sort: Annotated[str | None, typer.Option(metavar="FIELD", help="metrics.rmse, params.alpha, started, …")] = None,
     desc: Annotated[bool, typer.Option("--desc", help="Sort the largest first.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Imports, restores and write-backs too.")] = False,
     store: StorePath = None,
     as_json: Json = False,
@@ -37,9 +35,7 @@ def runs(
     from lin.runs.query import list_runs
 
     kinds = None if every else WORK
-    found = list_runs(
-        open_project(store).store, where=where, sort=sort, descending=desc, limit=limit, kinds=kinds
-    )
+    found = list_runs(open_project(store).store, where=where, sort=sort, descending=desc, limit=limit, kinds=kinds)
     emit(found.runs, _view, as_json=as_json)
     for problem in found.damaged:
         note(f"warning: {problem}")
@@ -49,18 +45,20 @@ def _view(found: "list[RunInfo]") -> "list[RenderableType]":
     if not found:
         return ["no runs"]
     metrics = order_metrics(found)[:6]
-    rows = [
-        (
-            run.id[-8:],
-            run.started,
-            run.experiment or run.kind,
-            run.name,
-            run.status,
-            ", ".join(f"{read.table}@{read.version}" for read in run.table_inputs),
-            *(float(run.metrics[key]) if key in run.metrics else None for key in metrics),
-        )
-        for run in found
+    columns: list[tuple[str, list[object]]] = [
+        ("run", [run.id[-8:] for run in found]),
+        ("started (UTC)", [run.started for run in found]),
+        ("experiment", [run.experiment or run.kind for run in found]),
+        ("name", [run.name for run in found]),
     ]
-    return [
-        table(("run", "started (UTC)", "experiment", "name", "status", "read", *metrics), rows, right=metrics)
-    ]
+    if any(run.status != "finished" for run in found):
+        columns.append(("status", [run.status for run in found]))
+    if any(run.table_inputs for run in found):
+        columns.append(("read", [_read(run) for run in found]))
+    columns += [(key, [metric_of(run, key) for run in found]) for key in metrics]
+    rows = zip(*(values for _, values in columns), strict=True)
+    return [table([name for name, _ in columns], rows, right=metrics)]
+
+
+def _read(run: "RunInfo") -> str:
+    return ", ".join(f"{read.table}@{read.version}" for read in run.table_inputs)

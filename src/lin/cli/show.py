@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import emit, line, size, table
+from lin.cli.output import count, emit, line, size, table
 from lin.cli.output import show as text
 
 if TYPE_CHECKING:
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from lin.data.summary import VersionSummary
     from lin.lineage.card import ModelCard, RunCard
 
+NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal")
+"""How the names of Delta's numeric types begin: their columns are aligned right."""
+
 
 def show(
     reference: Annotated[
         str, typer.Argument(metavar="REF", help="housing@0, boston, boston@1, a run.", show_default=False)
     ],
     *,
-    sample: Annotated[int, typer.Option(min=0, help="Show this many rows of a table.")] = 5,
+    sample: Annotated[int, typer.Option(min=0, metavar="N", help="Show this many rows of a table.")] = 5,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -45,11 +48,10 @@ def show(
 
 
 def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
-    made = (
-        f"{summary.operation or 'written'}, {text(summary.time)} UTC" if summary.time else summary.operation
-    )
+    made = f"{summary.operation or 'written'}, {text(summary.time)} UTC" if summary.time else summary.operation
     by = f", run {summary.run[-8:]}" if summary.run else ""
-    head = f"{summary.table}@{summary.version}: {summary.rows} rows, {size(summary.bytes)} in {summary.files} files"
+    rows_and_files = f"{count(summary.rows, 'row')}, {size(summary.bytes)} in {count(summary.files, 'file')}"
+    head = f"{summary.table}@{summary.version}: {rows_and_files}"
     rows = [(c.name, c.type, c.nulls, c.min, c.max) for c in summary.columns]
     parts: list[RenderableType] = [
         line(head, "bold"),
@@ -59,7 +61,9 @@ def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
     ]
     if summary.sample:
         names = [c.name for c in summary.columns]
-        parts += ["", table(names, [[_cell(row[name]) for name in names] for row in summary.sample])]
+        numbers = [c.name for c in summary.columns if c.type.startswith(NUMBERS)]
+        sample = [[_cell(row[name]) for name in names] for row in summary.sample]
+        parts += ["", table(names, sample, right=numbers)]
     return parts
 
 
@@ -78,9 +82,9 @@ def _view_run(card: "RunCard") -> "list[RenderableType]":
         ("re-run of", run.parent),
         ("command", " ".join(run.command)),
         ("reason", run.reason),
-        *(("read", f"{r.table}@{r.version}, {r.rows} rows, pin {r.pin[:12]}") for r in run.table_inputs),
+        *(("read", f"{r.table}@{r.version}, {count(r.rows, 'row')}, pin {r.pin[:12]}") for r in run.table_inputs),
         *(("used", f"{m.model}@{m.version}") for m in run.model_inputs),
-        *(("wrote", f"{r.table}@{r.version}, {r.rows} rows") for r in run.outputs),
+        *(("wrote", f"{r.table}@{r.version}, {count(r.rows, 'row')}") for r in run.outputs),
         ("source", card.source),
         ("environment", card.environment),
         ("models", ", ".join(card.models)),
@@ -89,8 +93,8 @@ def _view_run(card: "RunCard") -> "list[RenderableType]":
     ]
     parts.append(table(("", ""), [(name, value) for name, value in facts if value]))
     sections: list[tuple[str, list[tuple[Any, ...]]]] = [
-        ("param", list(run.params.items())),
-        ("metric", [(key, repr(float(value))) for key, value in run.metrics.items()]),
+        ("param", [(key, _exact(value)) for key, value in run.params.items()]),
+        ("metric", [(key, _exact(value)) for key, value in run.metrics.items()]),
         ("tag", list(run.tags.items())),
         ("artifact", [(a.path, size(a.bytes)) for a in run.artifacts]),
     ]
@@ -119,3 +123,8 @@ def _view_model(card: "ModelCard") -> "list[RenderableType]":
 
 def _cell(value: object) -> str:
     return "null" if value is None else text(value)
+
+
+def _exact(value: object) -> str:
+    """A value of a record with every digit: 1.0 is not 1."""
+    return repr(float(value)) if isinstance(value, float) else "null" if value is None else str(value)

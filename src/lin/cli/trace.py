@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 
 def trace(
-    reference: Annotated[
-        str, typer.Argument(metavar="REF", help="boston@1, housing@2, a run.", show_default=False)
-    ],
+    reference: Annotated[str, typer.Argument(metavar="REF", help="boston@1, housing@2, a run.", show_default=False)],
     *,
     store: StorePath = None,
     as_json: Json = False,

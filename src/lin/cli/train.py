@@ -12,8 +12,10 @@ from lin.errors import ExitCode
 
 def train(
     *,
-    table: Annotated[str, typer.Option(help="The table, or a version of it: housing@0.", show_default=False)],
-    target: Annotated[str, typer.Option(help="The column to predict.", show_default=False)],
+    table: Annotated[
+        str, typer.Option(metavar="TABLE", help="The table, or a version of it: housing@0.", show_default=False)
+    ],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.", show_default=False)],
     model: Annotated[
         list[str],
         typer.Option(
@@ -26,14 +28,12 @@ def train(
     params: Params = None,
     features: Annotated[str | None, typer.Option(metavar="A,B,…", help="Columns (default: all).")] = None,
     min_abs_correlation: Annotated[
-        float | None, typer.Option(help="Only columns that correlate at least so much with the target.")
+        float | None, typer.Option(metavar="R", help="Only columns that correlate at least so much with the target.")
     ] = None,
     rows: Annotated[str | None, typer.Option(metavar="SQL", help="Only rows for which this is true.")] = None,
-    test_size: Annotated[float, typer.Option(help="The share of rows to test on.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Seeds the split and the estimator.")] = 0,
-    metrics: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Only these metrics (default: all).")
-    ] = None,
+    test_size: Annotated[float, typer.Option(metavar="SHARE", help="The share of rows to test on.")] = 0.2,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seeds the split and the estimator.")] = 0,
+    metrics: Annotated[str | None, typer.Option(metavar="A,B,…", help="Only these metrics (default: all).")] = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:

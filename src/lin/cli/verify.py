@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 Tolerance = Annotated[
     float | None,
-    typer.Option(help="Accept differences up to t + t·|value|; without it, only equal bits are the same."),
+    typer.Option(metavar="T", help="Accept differences up to t + t·|value|; without it, only equal bits are the same."),
 ]
 
 
 def verify(
-    first: Annotated[str, typer.Argument(help="A run, or a model version.", show_default=False)],
-    second: Annotated[str, typer.Argument(help="A run, or a model version.", show_default=False)],
+    first: Annotated[str, typer.Argument(metavar="A", help="A run, or a model version.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="A run, or a model version.", show_default=False)],
     *,
     tolerance: Tolerance = None,
     store: StorePath = None,

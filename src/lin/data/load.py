@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lin.data.casts import cast_exactly, check_names, delta_schema
+from lin.data.commit import Attribution
 from lin.data.log import Snapshot, require_readable
 from lin.data.tables import Table
-from lin.data.write import Attribution, cast_exactly, check_names, create_table, delta_schema
+from lin.data.write import create_table
 from lin.errors import NotFoundError, OutsideError, UsageError, nearest
 
 if TYPE_CHECKING:

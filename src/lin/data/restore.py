@@ -5,10 +5,7 @@ The old version is pinned before anything is committed, and the new one after: b
 
 import msgspec
 
-from lin.data.log import Snapshot
-from lin.data.pins import pin_digest, pin_version
-from lin.data.tables import Table
-from lin.data.write import (
+from lin.data.commit import (
     Attribution,
     check_commit,
     commit_failure,
@@ -18,6 +15,9 @@ from lin.data.write import (
     require_writable,
     sync_commit,
 )
+from lin.data.log import Snapshot
+from lin.data.pins import pin_digest, pin_version
+from lin.data.tables import Table
 from lin.errors import NotFoundError, OutsideError
 
 _NAMED = 5

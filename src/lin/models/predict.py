@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lin.data.load import load_source
-from lin.data.read import filter_rows, matching_positions, read_version
+from lin.data.read import filter_rows, matching_positions, read_pin, read_version
 from lin.data.tables import Table
 from lin.data.write import fill_column
 from lin.errors import OutsideError, UsageError, nearest
@@ -55,10 +55,17 @@ class Scorer:
     """A model version with its file loaded and the columns that it needs."""
 
     def __init__(self, project: Project, reference: str) -> None:
-        """Load `reference`. Raises `NotFoundError`, or `OutsideError` where the model file is not to be trusted."""
+        """Load `reference`.
+
+        Raises:
+            NotFoundError: no such version. UsageError: its file needs types that lin does not trust.
+            OutsideError: its file is damaged, or does not go with the installed libraries.
+        """
         self.version: ModelVersion = find_version(read_registry(project.store), reference)
-        self.features = read_run(project.store, self.version.run).features
-        self._model = load_model(project.store.blobs.read(self.version.sha256))
+        self._model = _load(self.version, project.store.blobs.read(self.version.sha256))
+        recorded = read_run(project.store, self.version.run).features
+        # a program that logged its own model recorded no features; the model may know them
+        self.features = recorded or [str(name) for name in getattr(self._model, "feature_names_in_", ())]
 
     def score(self, rows: "pa.Table") -> Any:
         """The predictions for the rows, a NumPy array of one per row.
@@ -76,7 +83,7 @@ class Scorer:
         frame = rows.select(self.features).to_pandas()
         try:
             return self._model.predict(frame)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError) as error:
             empty = [name for name in self.features if frame[name].isna().any()]
             raise OutsideError(
                 f"model {self.version.reference} cannot score these rows: {str(error).splitlines()[0]}",
@@ -142,7 +149,9 @@ def fill_table(
 
     scorer = Scorer(project, reference)
     written = Table(table.name, table.root, key=table.key)  # as written: a declared order is for reading
-    base, rows = read_version(written)
+    base = written.log.snapshot()
+    pin, read = pin_input(project, table, base.version)
+    rows = read_pin(written, pin)  # the very bytes that the run will name as its input
     wanted = matching_positions(rows, where) if where else np.ones(rows.num_rows, dtype=bool)
     if column in rows.column_names:
         wanted &= rows.column(column).is_null().to_numpy()
@@ -170,11 +179,21 @@ def fill_table(
         kind="predict",
         name=f"{scorer.version.reference} into {table.name}.{column}",
         reason=reason or f"nulls of {column} filled with predictions of {scorer.version.reference}",
-        inputs=[pin_input(project, table, base.version)[1], model],
+        inputs=[read, model],
         params={"column": column, "rows": len(positions)},
         model=scorer.version.reference,
     )
     return msgspec.structs.replace(result, version=version.version, run=run)
+
+
+def _load(version: ModelVersion, data: bytes) -> Any:
+    try:
+        return load_model(data)
+    except UsageError as error:
+        raise UsageError(
+            f"model {version.reference} is not loaded: {error.message}",
+            hint="lin scores with what scikit-learn ships; load a model of your own classes in a program of yours",
+        ) from error
 
 
 def _predictions(

@@ -52,6 +52,8 @@ def add_table(
         raise NotFoundError(f"there is no file or folder '{source}'", hint="lin add NAME FILE.csv")
     setting = _setting(project, name, source, key, order, path)
     table = Table(name, project.root / setting.path, tuple(setting.key), tuple(setting.order))
+    if name in project.config.tables:
+        declare_table(project, name, setting)  # refuses another declaration before anything is written
     run = None
     if source.is_dir():
         adopt(table)

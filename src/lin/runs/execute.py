@@ -1,6 +1,8 @@
 """Running a program as a recorded run: its output passed through and kept, its exit code its own."""
 
 import os
+import re
+import selectors
 import shutil
 import signal
 import subprocess
@@ -23,6 +25,10 @@ from lin.store.backend import Appender
 RUN_VARIABLE = "LIN_RUN"
 STORE_VARIABLE = "LIN_STORE"
 
+_PYTHON = re.compile(r"python[\d.]*t?")
+_LOOK_AGAIN = 0.1
+"""After so many seconds without output it is looked whether anybody still wants it."""
+
 
 def run_command(
     project: Project,
@@ -38,7 +44,8 @@ def run_command(
 ) -> tuple[str, Sealed]:
     """Run `argv` in `folder`; returns the run's id and record. The program's own exit code is in the record.
 
-    Its output is kept with the run, and passed on to `stdout` and `stderr` where they are given.
+    Its output is kept with the run, and passed on to `stdout` and `stderr` where they are given, until nobody holds
+    it any more. When the program has ended and a process that it left behind still does, an interrupt ends the wait.
 
     A program ended by signal n has the exit code 128 + n, as in a shell; SIGINT and SIGTERM seal the run as
     interrupted. SIGTERM to this process is passed on to the program.
@@ -46,12 +53,12 @@ def run_command(
     Raises:
         NotFoundError: there is no such program.
     """
-    program = shutil.which(argv[0], path=os.environ.get("PATH"))
+    program = _find_program(argv[0], folder)
     if program is None:
         raise NotFoundError(f"there is no program '{argv[0]}'", hint="give its path, or check PATH")
     recorder = begin_run(
         project,
-        _capture(project, Path(program)),
+        _capture(project, program),
         kind="command",
         name=name or Path(argv[0]).name,
         experiment=experiment,
@@ -61,13 +68,18 @@ def run_command(
         params=params,
     )
     variables = os.environ | {RUN_VARIABLE: recorder.id, STORE_VARIABLE: str(project.store_root.resolve())}
-    return recorder.id, _supervise(recorder, [program, *argv[1:]], folder, variables, stdout, stderr)
+    return recorder.id, _supervise(recorder, [str(program), *argv[1:]], folder, variables, stdout, stderr)
+
+
+def _find_program(name: str, folder: Path) -> Path | None:
+    """The program as it will be found from `folder`: by its path, or by PATH."""
+    found = shutil.which(folder / name if "/" in name else name, path=os.environ.get("PATH"))
+    return Path(found).absolute() if found else None
 
 
 def _capture(project: Project, program: Path) -> Capture:
     """As `record.capture`, but the environment is that of the program where the program is another Python."""
-    is_python = program.name.startswith("python")
-    other = is_python and program.parent.resolve() != Path(sys.executable).parent.resolve()
+    other = _PYTHON.fullmatch(program.name) and not is_same_python(program, Path(sys.executable))
     environment = capture_interpreter(program) if other else capture_environment()
     return Capture(
         source=capture_source(project.root, project.store.blobs, exclude=project.folders_of_data),
@@ -75,6 +87,11 @@ def _capture(project: Project, program: Path) -> Capture:
         host=capture_host(),
         process=capture_process(),
     )
+
+
+def is_same_python(first: Path, second: Path) -> bool:
+    """Whether two interpreters have the same packages: one file, reached by way of the same folder of programs."""
+    return first.resolve() == second.resolve() and first.parent.resolve() == second.parent.resolve()
 
 
 def _supervise(
@@ -102,12 +119,11 @@ def _supervise(
     return recorder.seal(status, exit_code=code)
 
 
-def _wait(
-    child: "subprocess.Popen[bytes]", output: Appender, stdout: BinaryIO | None, stderr: BinaryIO | None
-) -> int:
+def _wait(child: "subprocess.Popen[bytes]", output: Appender, stdout: BinaryIO | None, stderr: BinaryIO | None) -> int:
     """Pass the child's output on until it ends; returns its exit code in the shell's convention."""
+    stop = threading.Event()
     pairs = [(child.stdout, stdout), (child.stderr, stderr)]
-    pumps = [threading.Thread(target=_pump, args=(source, sink, output)) for source, sink in pairs]
+    pumps = [threading.Thread(target=_pump, args=(source, sink, output, stop)) for source, sink in pairs]
     # the terminal sends Ctrl-C to the program too: it decides, and this process stays to record what it decides
     handlers = {
         signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
@@ -117,6 +133,8 @@ def _wait(
         for pump in pumps:
             pump.start()
         code = child.wait()
+        for number in handlers:
+            signal.signal(number, lambda *_: stop.set())
         for pump in pumps:
             pump.join()
     finally:
@@ -125,14 +143,18 @@ def _wait(
     return 128 - code if code < 0 else code
 
 
-def _pump(source: IO[bytes] | None, sink: BinaryIO | None, output: Appender) -> None:
+def _pump(source: IO[bytes] | None, sink: BinaryIO | None, output: Appender, stop: threading.Event) -> None:
     if source is None:
         return
-    with source:
-        while chunk := source.read1(1 << 16):  # type: ignore[attr-defined]
-            output.append(chunk)
-            if sink is not None:
-                sink = _pass_on(chunk, sink)
+    with source, selectors.DefaultSelector() as selector:
+        selector.register(source, selectors.EVENT_READ)
+        while not stop.is_set():
+            if selector.select(_LOOK_AGAIN):
+                chunk = os.read(source.fileno(), 1 << 16)
+                if not chunk:
+                    return
+                output.append(chunk)
+                sink = _pass_on(chunk, sink) if sink is not None else None
 
 
 def _pass_on(chunk: bytes, sink: BinaryIO) -> BinaryIO | None:

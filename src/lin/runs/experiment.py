@@ -107,12 +107,15 @@ def _run_commands(
 def _command(name: str, template: str, params: dict[str, Param]) -> list[str]:
     """The command line with `{name}` replaced in each word, so that a value never becomes more than one word."""
     try:
-        return [word.format_map(params) for word in shlex.split(template)]
+        words = [word.format_map(params) for word in shlex.split(template)]
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise UsageError(
             f"the command of experiment '{name}' cannot be filled in: {template!r} with {params}: {error}",
             hint="each {name} needs a parameter of that name; write {{ and }} for braces",
         ) from error
+    if not words:
+        raise UsageError(f"the command of experiment '{name}' is empty", hint='command = "python train.py"')
+    return words
 
 
 def _grid(params: Sequence[str]) -> dict[str, list[Param]]:

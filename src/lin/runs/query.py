@@ -72,10 +72,25 @@ class RunList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_run(store: Store, run_id: str) -> RunInfo:
-    """The run with that whole id. Raises `StoreError` if its record is damaged."""
-    start = store.runs.start(run_id)
+    """The run with that whole id.
+
+    Raises:
+        StoreError: its record is damaged, or its two parts do not belong together.
+    """
+    start, start_digest = store.runs.start_and_digest(run_id)
     sealed = store.runs.sealed(run_id)
-    return _sealed_info(start, sealed) if sealed else _open_info(store, start)
+    if sealed is None:
+        info = _open_info(store, start)
+        # between the two looks it may have been sealed, and its process have ended
+        sealed = store.runs.sealed(run_id) if info.status == "abandoned" else None
+        if sealed is None:
+            return info
+    if sealed.start != start_digest:
+        raise StoreError(
+            f"run {run_id} is damaged: its start.json is not the one that its run.json was sealed with",
+            hint="restore that run's folder from a backup of the store",
+        )
+    return _sealed_info(start, sealed)
 
 
 def find_run(store: Store, reference: str) -> RunInfo:

@@ -5,6 +5,7 @@ folds that log into `run.json`, which is written last. A run without `run.json` 
 """
 
 import math
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +71,13 @@ class Logged:
     damaged_lines: int
 
 
-def capture(project: Project) -> Capture:
-    """Take the source snapshot, the environment, the host and this process, blobs included."""
+def capture(project: Project, *, source: Source | None = None) -> Capture:
+    """Take the source snapshot, the environment, the host and this process, blobs included.
+
+    `source` is given where the project's folder was laid out from a snapshot: that is the code which runs.
+    """
     return Capture(
-        source=capture_source(project.root, project.store.blobs, exclude=project.folders_of_data),
+        source=source or capture_source(project.root, project.store.blobs, exclude=project.folders_of_data),
         environment=project.store.blobs.put(encode(capture_environment())),
         host=capture_host(),
         process=capture_process(),
@@ -97,24 +101,24 @@ def begin_run(
     fit: Fit | None = None,
     inputs: list[Input] | None = None,
 ) -> "Recorder":
-    """Write `start.json` and return the recorder of the new run."""
+    """Write `start.json` and return the recorder of the new run. Raises `UsageError` for a key that cannot be one."""
     start = Start(
         id=new_id(),
         kind=kind,
-        name=name,
+        name=_text(name),
         started=datetime.now(UTC),
-        actor=project.actor,
+        actor=_text(project.actor),
         lin=__version__,
         host=captured.host,
         process=captured.process,
         experiment=experiment,
         sweep=sweep,
         parent=parent,
-        reason=reason,
-        command=command or [],
-        folder=folder,
-        params={key: plain_param(value) for key, value in (params or {}).items()},
-        tags=dict(tags or {}),
+        reason=None if reason is None else _text(reason),
+        command=[_text(word) for word in command or []],
+        folder=_text(folder),
+        params={_key(key): plain_param(value) for key, value in (params or {}).items()},
+        tags={_key(key): _text(str(value)) for key, value in (tags or {}).items()},
         fit=fit,
         inputs=inputs or [],
         source=captured.source,
@@ -124,7 +128,11 @@ def begin_run(
 
 
 class Recorder:
-    """Logs to one run. Made by `begin_run` for the process that will seal it, or by `attach` for others."""
+    """Logs to one run, from any thread.
+
+    Made by `begin_run` for the process that will seal it, or by `attach` for others. Logging raises `UsageError` for
+    a name or value that cannot be recorded, and once this recorder has sealed the run.
+    """
 
     def __init__(self, store: Store, run_id: str, start: Start, start_digest: str) -> None:
         self.id = run_id
@@ -133,6 +141,8 @@ class Recorder:
         self._start_digest = start_digest
         self._begun = time.monotonic()
         self._log: Appender | None = None
+        self._lock = threading.Lock()
+        self._sealed = False
 
     def log_param(self, key: str, value: Any) -> None:
         """Record a parameter; the last value of a key counts."""
@@ -144,7 +154,7 @@ class Recorder:
 
     def set_tag(self, key: str, value: str) -> None:
         """Record a tag; the last value of a key counts."""
-        self._write(TagSet(key=_key(key), value=str(value)))
+        self._write(TagSet(key=_key(key), value=_text(str(value))))
 
     def log_input(self, read: Input) -> None:
         """Record a table or model version that the run read."""
@@ -174,11 +184,12 @@ class Recorder:
         features: list[str] | None = None,
         outputs: list[TableRef] | None = None,
     ) -> Sealed:
-        """Fold the log into `run.json` and write it. From now on the run is on disk, whole, and never changes."""
-        if self._log is not None:
-            self._log.sync()
-            self._log.close()
-            self._log = None
+        """Fold the log into `run.json` and write it. From now on the run is on disk, whole, and never changes.
+
+        Raises:
+            ConflictError: it is sealed already.
+        """
+        self._end_log()
         log = self._store.runs.file(self.id, LOG)
         output = self._store.runs.file(self.id, OUTPUT)
         logged = fold_log(self.start, log or b"")
@@ -189,7 +200,7 @@ class Recorder:
             ended=datetime.now(UTC),
             seconds=round(time.monotonic() - self._begun, 6),
             exit_code=exit_code,
-            error=error,
+            error=None if error is None else _text(error),
             params=logged.params,
             tags=logged.tags,
             metrics=logged.metrics,
@@ -204,9 +215,22 @@ class Recorder:
         return sealed
 
     def _write(self, line: LogLine) -> None:
-        if self._log is None:
-            self._log = self._store.runs.appender(self.id, LOG)
-        self._log.append(encode_line(line))
+        encoded = encode_line(line)
+        with self._lock:
+            if self._sealed:
+                raise _ended(self.id)
+            if self._log is None:
+                self._log = self._store.runs.appender(self.id, LOG)
+            self._log.append(encoded)
+
+    def _end_log(self) -> None:
+        """Put the log on disk. What a thread writes from now on is refused rather than lost."""
+        with self._lock:
+            self._sealed = True
+            if self._log is not None:
+                self._log.sync()
+                self._log.close()
+                self._log = None
 
 
 def attach(store: Store, run_id: str) -> Recorder:
@@ -216,9 +240,13 @@ def attach(store: Store, run_id: str) -> Recorder:
         UsageError: the run is sealed already.
     """
     if store.runs.sealed(run_id) is not None:
-        raise UsageError(f"run {run_id} has ended: nothing can be logged to it any more", hint="lin runs")
+        raise _ended(run_id)
     start, start_digest = store.runs.start_and_digest(run_id)
     return Recorder(store, run_id, start, start_digest)
+
+
+def _ended(run_id: str) -> UsageError:
+    return UsageError(f"run {run_id} has ended: nothing can be logged to it any more", hint="lin runs")
 
 
 def fold_log(start: Start, log: bytes) -> Logged:
@@ -251,18 +279,18 @@ def plain_param(value: Any) -> Param:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
         value = value.item()
     match value:
-        case None | bool() | str():
+        case None | bool():
             return value
         case int() if -(2**63) <= value < 2**63:
             return int(value)
         case float() if math.isfinite(value):  # JSON has no NaN and no infinity
             return float(value)
         case Mapping():
-            return {str(key): plain_param(item) for key, item in value.items()}
+            return {_text(str(key)): plain_param(item) for key, item in value.items()}
         case list() | tuple():
             return [plain_param(item) for item in value]
         case _:
-            return str(value)
+            return _text(str(value))
 
 
 def _real(key: str, value: Any) -> Real:
@@ -272,8 +300,13 @@ def _real(key: str, value: Any) -> Real:
         raise UsageError(f"metric '{key}' is not a number: {value!r}") from error
 
 
+def _text(text: str) -> str:
+    """`text` as UTF-8 can hold it: what stands for a byte that was none, in a file name say, is spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _key(key: str) -> str:
-    if not key or len(key) > 250 or any(ord(c) < 32 for c in key):  # noqa: PLR2004
+    if not key or len(key) > 250 or any(ord(c) < 32 for c in key) or _text(key) != key:  # noqa: PLR2004
         raise UsageError(
             f"{key!r} cannot name a parameter, metric or tag", hint="use 1 to 250 printable characters"
         )
@@ -281,8 +314,8 @@ def _key(key: str) -> str:
 
 
 def _artifact_path(path: str) -> str:
-    parts = path.split("/")
-    if not path or any(p in {"", ".", ".."} for p in parts) or "\\" in path or any(ord(c) < 32 for c in path):  # noqa: PLR2004
+    steps = {"", ".", ".."} & set(path.split("/"))
+    if steps or "\\" in path or any(ord(c) < 32 for c in path) or _text(path) != path:  # noqa: PLR2004
         raise UsageError(
             f"{path!r} cannot name an artifact", hint="use a relative path such as plots/errors.png"
         )

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from lin.data.commit import Attribution
 from lin.data.diff import TableDiff, diff_versions
 from lin.data.history import version_at
 from lin.data.restore import plan_restore, require_files, restore_version
 from lin.data.tables import Table
-from lin.data.write import Attribution
 from lin.errors import ConflictError, UsageError
 from lin.ids import short
 from lin.project import Project
@@ -86,7 +86,11 @@ def version_of_run(project: Project, table: Table, reference: str) -> int:
 
 
 def version_at_time(table: Table, text: str) -> int:
-    """The version that was the newest at an ISO time; without a zone it is UTC, as `lin history` shows it. Raises `UsageError`."""
+    """The version that was the newest at an ISO time; without a zone it is UTC, as `lin history` shows it.
+
+    Raises:
+        UsageError: it is not a time. NotFoundError: no version is that old.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

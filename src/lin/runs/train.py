@@ -5,9 +5,12 @@ order, choose the features, `train_test_split`, `fit`, `predict`. The recorded `
 """
 
 import io
+import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,12 +18,20 @@ import msgspec
 from lin.config import ExperimentSetting, ModelSetting
 from lin.data.read import filter_rows, read_pin
 from lin.data.tables import Table
-from lin.errors import LinError, OutsideError, UsageError
+from lin.errors import LinError, OutsideError, UsageError, nearest
 from lin.ids import new_id
 from lin.project import Project
-from lin.records import Fit, Param, Pin, TableRef, encode
+from lin.records import Fit, Param, Pin, Source, TableRef, encode
 from lin.runs.estimators import build_estimator, expand_grid, with_seed
-from lin.runs.evaluate import Evaluation, evaluate, fit_model, select_features, split_rows
+from lin.runs.evaluate import (
+    CLASSIFICATION_METRICS,
+    REGRESSION_METRICS,
+    Evaluation,
+    evaluate,
+    fit_model,
+    select_features,
+    split_rows,
+)
 from lin.runs.persist import dump_model
 from lin.runs.plots import prediction_error_plot, residual_plot
 from lin.runs.query import RunInfo, read_run
@@ -97,9 +108,11 @@ def run_sweep(
 ) -> list[RunInfo]:
     """Do every fit on one version of `table` (default: the newest). One that fails is a failed run.
 
+    Estimators are imported from the project's folder too, as a program in that folder would.
+
     Raises:
-        UsageError: a row filter, feature, target or metric is wrong; then nothing was recorded.
-        OutsideError: the table cannot be read.
+        UsageError: a row filter, feature, target or metric is wrong, or no estimator can be made at all; then nothing
+            was recorded. OutsideError: the table cannot be read.
     """
     pin, reference = pin_input(project, table, version)
     return run_fits(project, table, pin, reference, fits, experiment=experiment, report=report)
@@ -114,34 +127,74 @@ def run_fits(
     *,
     experiment: str | None,
     parent: str | None = None,
+    source: Source | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[RunInfo]:
-    """As `run_sweep`, on a pin. With a `parent`, the runs are re-runs of it."""
+    """As `run_sweep`, on a pin. With a `parent`, the runs are re-runs of it, of the code in the snapshot `source`."""
     import sklearn.base  # noqa: F401  first, so that the captured environment holds the BLAS that the fits use
 
     prepared = _Prepared(read_pin(table, pin))
     for fit in fits:
         prepared.split(fit)  # whatever the settings get wrong shows before anything is recorded
-    captured = capture(project)
+        _check_metrics(fit)
+    with _importing_from(project.root):
+        _require_one(fits)
+    captured = capture(project, source=source)
     sweep = new_id() if len(fits) > 1 else None
     runs = []
-    for done, fit in enumerate(fits, 1):
-        recorder = begin_run(
-            project,
-            captured,
-            kind="train",
-            name=name_fit(fit),
-            experiment=experiment,
-            sweep=sweep,
-            parent=parent,
-            params={"estimator": _estimator_param(fit), **fit.params},
-            fit=fit,
-            inputs=[reference],
-        )
-        warnings = _fit_recorded(recorder, fit, prepared)
-        runs.append(read_run(project.store, recorder.id))
-        report(Progress(done=done, total=len(fits), run=runs[-1], warnings=warnings))
+    with _importing_from(project.root):
+        for done, fit in enumerate(fits, 1):
+            recorder = begin_run(
+                project,
+                captured,
+                kind="train",
+                name=name_fit(fit),
+                experiment=experiment,
+                sweep=sweep,
+                parent=parent,
+                params={"estimator": _estimator_param(fit), **fit.params},
+                fit=fit,
+                inputs=[reference],
+            )
+            warnings = _fit_recorded(recorder, fit, prepared)
+            runs.append(read_run(project.store, recorder.id))
+            report(Progress(done=done, total=len(fits), run=runs[-1], warnings=warnings))
     return runs
+
+
+@contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Let modules be imported from `folder` first, as Python does for a program that lies there.
+
+    Not while the environment is captured: what lies in the folder is source, even if it looks installed.
+    """
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _check_metrics(fit: Fit) -> None:
+    known = [*REGRESSION_METRICS, *CLASSIFICATION_METRICS]
+    for name in fit.metrics:
+        if name not in known:
+            hint = nearest(name, known, instead=f"there are: {', '.join(known)}")
+            raise UsageError(f"there is no metric '{name}'", hint=hint)
+
+
+def _require_one(fits: Sequence[Fit]) -> None:
+    """Refuse settings of which no point can be made: a misspelt estimator or parameter is not a failed fit."""
+    first: UsageError | None = None
+    for fit in fits:
+        try:
+            build_estimator(fit.estimator, fit.params)
+        except UsageError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
 
 
 def _estimator_param(fit: Fit) -> Param:
@@ -171,10 +224,10 @@ def _fit_and_log(recorder: Recorder, fit: Fit, prepared: "_Prepared") -> tuple[l
     for param in with_seed(model, fit.seed):
         recorder.log_param(param, fit.seed)
     warnings = fit_model(model, split.train, split.train_target)
+    recorder.log_artifact(dump_model(model), MODEL)  # before it predicts: some models count their queries
     result = evaluate(model, split.test, split.test_target, metrics=fit.metrics)
     for key, value in result.metrics.items():
         recorder.log_metric(key, value)
-    recorder.log_artifact(dump_model(model), MODEL)
     recorder.log_artifact(_predictions(prepared.rows(fit), fit, split, result), PREDICTIONS)
     recorder.log_artifact(prediction_error_plot(split.test_target, result), PREDICTION_ERROR)
     recorder.log_artifact(residual_plot(split.test_target, result), RESIDUALS)

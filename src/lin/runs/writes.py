@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lin.data.commit import Attribution
 from lin.data.pins import pin_digest, pin_version
 from lin.data.tables import Table
-from lin.data.write import Attribution
 from lin.project import Project
 from lin.records import Input, Kind, Pin, Status, TableRef, encode
 from lin.runs.record import begin_run, capture

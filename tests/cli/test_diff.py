@@ -1,0 +1,26 @@
+from inline_snapshot import snapshot
+
+
+def test_rows_by_key(lin):
+    result = lin("diff", "housing@0", "housing@1", "--limit", 2)
+    assert result.text == snapshot("""\
+housing@0 -> housing@1: 0 inserted, 0 deleted, 173 updated, by ID
+changed cells: medv 173
+
+   row   change
+~  ID 1  medv: null -> 24.5446
+~  ID 2  medv: null -> 17.8496
+… and 171 more (--limit 173)
+""")
+    assert (result.code, result.err) == (0, "")
+
+
+def test_the_exit_code_tells_of_a_difference_when_asked(lin):
+    assert lin("diff", "housing", 0, 1, "--exit-code").code == 1
+    same = lin("diff", "housing", 1, 1, "--exit-code")
+    assert (same.code, same.out) == snapshot((0, 'housing@1 -> housing@1: no difference\n'))
+
+
+def test_json(lin):
+    diff = lin("diff", "housing", 0, 1, "--limit", 1, "--json").json()
+    assert diff == snapshot({'table': 'housing', 'old': 0, 'new': 1, 'key': ['ID'], 'ambiguous': False, 'inserted': 0, 'deleted': 0, 'updated': 173, 'columns': {'medv': 173}, 'added_columns': [], 'dropped_columns': [], 'retyped_columns': [], 'rows': [{'kind': 'updated', 'key': {'ID': 1}, 'old': {'medv': None}, 'new': {'medv': 24.544626881324188}}], 'order_changed': None, 'identical': False})

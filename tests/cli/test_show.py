@@ -1,0 +1,59 @@
+from pathlib import Path
+
+from inline_snapshot import snapshot
+
+
+def test_a_table_version(lin):
+    result = lin("show", "housing@0", "--sample", 2)
+    assert result.text == snapshot("""\
+housing@0: 506 rows, 0.0 kB in 1 file
+CREATE TABLE, 0000-00-00 00:00:00 UTC, run ########
+
+column  type    nulls     min    max
+ID      long        0       1    506
+crim    double      0  -2.714  2.552
+rm      double      0  -3.445  2.631
+lstat   double      0  -2.728  3.025
+medv    double    173     6.8   35.2
+
+ID    crim      rm   lstat  medv
+ 1  -0.256   0.511  -0.226  null
+ 2   -0.93  -0.213   1.112  null
+""")
+    assert (result.code, result.err) == (0, "")
+
+
+def test_a_run(lin):
+    text = lin("show", "last").text
+    assert [line for line in text.splitlines() if not line.startswith("environment")] == snapshot(['run ################################: Ridge', 'status       finished, 0.0 s', 'started      0000-00-00 00:00:00 UTC by ann on HOST', 'read         housing@1, 506 rows, pin ############', 'source       2 files (############)', 'models       boston@2', 'feedback     housing@1 holds predictions of boston@1', '', 'param         value', 'estimator     sklearn.linear_model.Ridge', 'random_state  1', '', 'metric  value', 'mae     1.0908064613018138', 'r2      0.8961500083954407', 'rmse    1.6374743796137432', '', 'artifact              size', 'model/model.skops     0.0 kB', 'prediction_error.png  0.0 kB', 'predictions.parquet   0.0 kB', 'residuals.png         0.0 kB'])
+
+
+def test_a_model_version_is_shown_with_its_run(lin):
+    text = lin("show", "boston@1").text
+    assert text.split("\n\n")[0] == snapshot("""\
+boston@1
+stage        production
+registered   0000-00-00 00:00:00 UTC by ann
+description  the first
+moved to     production, 0000-00-00 00:00:00 UTC by ann\
+""")
+    assert "Ridge alpha=1.0\n" in text
+    assert "alpha         1.0\n" in text
+
+
+def test_a_model_by_its_name_alone_is_the_list_of_its_versions(lin):
+    assert lin("show", "boston").out == lin("models").out
+
+
+def test_json_is_the_whole_record(lin):
+    table = lin("show", "housing@0", "--sample", 1, "--json").json()
+    assert table["sample"] == [{"ID": 1, "crim": -0.256, "rm": 0.511, "lstat": -0.226, "medv": None}]
+    assert [(column["name"], column["nulls"]) for column in table["columns"]][-1] == ("medv", 173)
+    card = lin("show", "boston@2", "--json").json()
+    assert card["version"]["version"] == 2
+    assert card["run"]["feedback"][0]["model"] == "boston@1"
+
+
+def test_a_program_with_its_output_and_reason(lin, built: Path):
+    lin("run", "--name", "a program", "--", "sh", "-c", "exit 3")
+    assert [line for line in lin("show", "a program").text.splitlines()[:4] if "started" not in line] == snapshot(['run ################################: a program', 'status       failed, 0.0 s, exit code 3', 'command      sh -c exit 3'])
