@@ -6,6 +6,7 @@ one. Source, environment and host are captured once in a process, when its first
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,11 +28,17 @@ if TYPE_CHECKING:
 
 
 class ActiveRun:
-    """The run that is being recorded. Leaving its `with` block, `end`, or the end of the process seals it."""
+    """The run that is being recorded. Leaving its `with` block, `end`, or the end of the process seals it.
 
-    def __init__(self, recorder: Recorder, *, owned: bool) -> None:
+    It has failed where an exception leaves the block or ends the process. At the end of the process only an exception
+    can be seen: leave through the block, or call `end`, where `sys.exit(1)` is to count.
+    """
+
+    def __init__(self, recorder: Recorder, *, owned: bool, implied: bool = False) -> None:
         self._recorder = recorder
-        self._owned = owned
+        self._owner = os.getpid() if owned else None
+        self._implied = implied
+        """Nobody started it: inside `lin run` it is simply there, until `start_run` takes it over."""
         self._ended = False
 
     @property
@@ -40,14 +47,14 @@ class ActiveRun:
         return self._recorder.id
 
     def end(self, status: Status = "finished", *, error: str | None = None) -> None:
-        """Seal the run, unless `lin run` owns it and will. Ending twice does nothing."""
+        """Seal the run, unless `lin run` or the process that this one was forked from will. Twice does nothing."""
         with _session.lock:
             if self._ended:
                 return
             self._ended = True
             if _session.active is self:
                 _session.active = None
-        if self._owned:
+        if self._owner == os.getpid():
             self._recorder.seal(status, error=error)
 
     def __enter__(self) -> Self:
@@ -56,7 +63,10 @@ class ActiveRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
+        self._end_by(error)
+
+    def _end_by(self, error: BaseException | None) -> None:
+        if error is None or (isinstance(error, SystemExit) and not error.code):
             self.end()
         elif isinstance(error, KeyboardInterrupt):
             self.end("interrupted", error="interrupted from the keyboard")
@@ -78,6 +88,14 @@ class _Session:
 _session = _Session()  # a process has one active run: this is it
 
 
+def _unlock_in_child() -> None:
+    """A fork copies a lock as it is, but not the thread that would give it back."""
+    _session.lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock_in_child)
+
+
 def start_run(
     name: str | None = None,
     *,
@@ -91,13 +109,14 @@ def start_run(
         NotFoundError: there is no project here. UsageError: a run is active already.
     """
     with _session.lock:
-        if _active_here() is not None:
+        active = _active_here()
+        if active is not None and not active._implied:  # noqa: SLF001  the API and its run are one thing
             raise UsageError("a run is active already", hint="end it first: with lin.start_run(): …")
         project = _project()
         if RUN_VARIABLE in os.environ:
             run = ActiveRun(attach(project.store, os.environ[RUN_VARIABLE]), owned=False)
             for key, value in (params or {}).items():
-                run._recorder.log_param(key, value)  # noqa: SLF001  the API and its run are one thing
+                run._recorder.log_param(key, value)  # noqa: SLF001
             for key, text in (tags or {}).items():
                 run._recorder.set_tag(key, text)  # noqa: SLF001
         else:
@@ -123,7 +142,9 @@ def active_run() -> ActiveRun | None:
     """The active run, if there is one; inside `lin run` there always is."""
     with _session.lock:
         if _active_here() is None and RUN_VARIABLE in os.environ:
-            return start_run()
+            recorder = attach(_project().store, os.environ[RUN_VARIABLE])
+            _session.active = ActiveRun(recorder, owned=False, implied=True)
+            _session.process = os.getpid()
         return _session.active
 
 
@@ -188,10 +209,13 @@ def _recorder() -> Recorder:
 
 
 def _active_here() -> ActiveRun | None:
-    """The active run. A forked child logs to its parent's run but does not own it."""
+    """The active run. A forked child logs to its parent's run while that is open, but does not own it."""
     run = _session.active
     if run is not None and _session.process != os.getpid():
-        _session.active = run = ActiveRun(run._recorder, owned=False)  # noqa: SLF001
+        store = _project().store
+        is_open = store.runs.sealed(run.id) is None
+        implied = run._implied  # noqa: SLF001
+        _session.active = run = ActiveRun(attach(store, run.id), owned=False, implied=implied) if is_open else None
         _session.process = os.getpid()
     return run
 
@@ -205,4 +229,12 @@ def _project() -> Project:
 def _end_at_exit() -> None:
     run = _active_here()
     if run is not None:
-        run.end()
+        run._end_by(_uncaught())  # noqa: SLF001
+
+
+def _uncaught() -> BaseException | None:
+    """The exception that ends this process. A prompt keeps the last one that it showed, which ended nothing."""
+    if hasattr(sys, "ps1"):
+        return None
+    error: BaseException | None = getattr(sys, "last_value", None)
+    return error

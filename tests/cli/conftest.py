@@ -9,7 +9,7 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,16 +62,19 @@ class Result:
 
     @property
     def text(self) -> str:
-        """stdout with what is never twice the same blotted out, width for width: ids, times, seconds, sizes, the host."""
+        """stdout with what is never twice the same blotted out."""
         return blot(self.out)
 
 
 def blot(text: str) -> str:
-    """Replace the digits of ids and digests by #, of times, seconds and sizes by 0, and the host by HOST."""
-    text = re.sub(r"(?<![\w.])([0-9a-f]{32}|[0-9a-f]{12}|[0-9a-f]{8})(?![\w.])", lambda found: "#" * len(found[0]), text)
+    """Blot out ids, digests, times, seconds, sizes, the host, and of numbers with every digit the last ones."""
+    text = re.sub(
+        r"(?<![\w.])([0-9a-f]{32}|[0-9a-f]{12}|[0-9a-f]{8})(?![\w.])", lambda found: "#" * len(found[0]), text
+    )
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "0000-00-00 00:00:00", text)
-    text = re.sub(r"\b\d+\.\d+ (s|k?B)\b", r"0.0 \1", text)
-    return re.sub(r"on \S+$", "on HOST", text, flags=re.MULTILINE) if "UTC by" in text else text
+    text = re.sub(r"\b\d+\.\d+ (s|k?B)\b", lambda found: re.sub(r"\d", "0", found[0]), text)
+    text = re.sub(r"(\.\d{5})\d{7,} *", r"\1… ", text)
+    return re.sub(r"(?<=UTC by ann on )\S+", "HOST", text)
 
 
 Lin = Callable[..., Result]
@@ -104,7 +107,7 @@ def built(_template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
         patch.chdir(folder)
@@ -118,7 +121,7 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             with pytest.raises(SystemExit) as ended:
                 main(argv)
             assert not ended.value.code, argv
-    yield folder
+    return folder
 
 
 def write_housing(path: Path) -> None:

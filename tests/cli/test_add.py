@@ -14,7 +14,18 @@ def test_imports_a_file_with_its_key(lin, built: Path):
 
 def test_adopts_a_delta_table_where_it_lies(lin):
     result = lin("add", "again", "data/housing", "--json")
-    assert result.json() == snapshot({'name': 'again', 'path': 'data/housing', 'key': [], 'version': 1, 'rows': 506, 'columns': 5, 'imported': False, 'run': None})
+    assert result.json() == snapshot(
+        {
+            "name": "again",
+            "path": "data/housing",
+            "key": [],
+            "version": 1,
+            "rows": 506,
+            "columns": 5,
+            "imported": False,
+            "run": None,
+        }
+    )
 
 
 def test_one_row_and_one_column(lin, built: Path):

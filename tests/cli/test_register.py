@@ -3,12 +3,16 @@ from inline_snapshot import snapshot
 
 def test_makes_the_next_version(lin):
     result = lin("register", "Lasso alpha=0.5", "boston", "--description", "sparse")
-    assert (result.code, result.text, result.err) == snapshot((0, 'boston@3 is the model of run ########\n', ''))
+    assert (result.code, result.text, result.err) == snapshot((0, "boston@3 is the model of run ########\n", ""))
     version = lin("register", "Lasso alpha=0.5", "other", "--json").json()
-    assert list(version) == snapshot()
+    assert list(version) == snapshot(
+        ["model", "version", "stage", "run", "artifact", "sha256", "description", "registered", "actor", "history"]
+    )
     assert (version["model"], version["version"], version["stage"]) == ("other", 1, "none")
 
 
 def test_warns_of_a_model_trained_on_predictions(lin):
     result = lin("register", "last", "boston")
-    assert (result.code, result.err) == snapshot((0, 'warning: boston@3 was trained on predictions of boston@1: housing@1 wrote them\n'))
+    assert (result.code, result.err) == snapshot(
+        (0, "warning: boston@3 was trained on predictions of boston@1: housing@1 wrote them\n")
+    )

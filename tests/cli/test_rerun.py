@@ -5,8 +5,10 @@ def test_a_rerun_is_identical_and_keeps_its_receipt(lin):
     result = lin("rerun", "boston@1", "--json")
     verdict = result.json()
     assert (result.code, verdict["verdict"]) == (0, "identical")
-    assert list(verdict) == snapshot()
-    assert list(verdict["verification"]) == snapshot()
+    assert list(verdict) == snapshot(["run", "rerun", "verdict", "verification"])
+    assert list(verdict["verification"]) == snapshot(
+        ["first", "second", "verdict", "differences", "context", "largest", "tolerance"]
+    )
     assert lin("show", "boston@1", "--json").json()["run"]["receipts"][0]["rerun"] == verdict["rerun"]
     original = verdict["run"][-8:]
     assert result.err == f"re-running {original}: Ridge alpha=1.0 on housing@0\n"

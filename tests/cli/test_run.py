@@ -61,10 +61,7 @@ run       fit                  rmse        r2  status
 on housing@1, 506 rows, those where medv is not null
 next: lin register ######## NAME
 """)
-    assert result.err == snapshot("""\
-1/3 Ridge alpha=-1.0: failed
-warning: Ridge alpha=-1.0: The 'alpha' parameter of Ridge must be a float in the range [0.0, inf) or an array-like. Got -1.0 instead.
-2/3 Ridge alpha=0.1: rmse 1.75411 r2 0.856701
-3/3 Lasso alpha=0.5: rmse 1.92478 r2 0.82746
-""")
+    progress, warning, *_ = result.err.splitlines()
+    assert progress == "1/3 Ridge alpha=-1.0: failed"
+    assert warning.startswith("warning: Ridge alpha=-1.0: The 'alpha' parameter of Ridge must be")
     assert result.code == 13

@@ -35,7 +35,36 @@ def test_filters_sorts_and_cuts(lin):
 
 def test_json_is_a_list_of_whole_records(lin):
     run = lin("runs", "--where", "name = 'Ridge alpha=0.1'", "--json").json()[0]
-    assert list(run) == snapshot()
-    assert run["params"] == snapshot()
+    assert list(run) == snapshot(
+        [
+            "id",
+            "name",
+            "kind",
+            "status",
+            "experiment",
+            "sweep",
+            "parent",
+            "started",
+            "seconds",
+            "actor",
+            "params",
+            "metrics",
+            "tags",
+            "inputs",
+            "outputs",
+            "artifacts",
+            "features",
+            "fit",
+            "command",
+            "folder",
+            "reason",
+            "exit_code",
+            "error",
+            "source",
+            "environment",
+            "host",
+        ]
+    )
+    assert run["params"] == snapshot({"alpha": 0.1, "estimator": "sklearn.linear_model.Ridge", "random_state": 567248})
     assert run["metrics"].keys() == {"rmse", "r2"}
     assert len(run["id"]) == 32

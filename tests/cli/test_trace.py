@@ -21,4 +21,14 @@ def test_json_is_a_tree(lin):
     node = lin("trace", "housing@0", "--json").json()
     source = node["sources"][0]
     assert source.pop("name") == lin("runs", "--all", "--json").json()[-1]["id"][-8:]
-    assert node == snapshot({'kind': 'table', 'name': 'housing@0', 'detail': 'CREATE TABLE by ann', 'sources': [{'kind': 'run', 'detail': 'import, finished: housing.csv into housing', 'sources': [], 'seen': False}], 'seen': False})
+    assert node == snapshot(
+        {
+            "kind": "table",
+            "name": "housing@0",
+            "detail": "CREATE TABLE by ann",
+            "sources": [
+                {"kind": "run", "detail": "import, finished: housing.csv into housing", "sources": [], "seen": False}
+            ],
+            "seen": False,
+        }
+    )

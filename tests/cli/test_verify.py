@@ -4,13 +4,26 @@ from inline_snapshot import snapshot
 def test_different_runs(lin):
     result = lin("verify", "boston@1", "boston@2")
     lines = [line for line in result.text.splitlines() if not line.startswith("artifact")]
-    assert lines == snapshot(['different: run ######## against ########', 'differs                            ########            ########', 'param        alpha                 1.0                 -', 'param        random_state          567248              1', 'metric       mae                   -                   1.0908064613018138', 'metric       r2                    0.8844793612552603  0.8961500083954407', 'metric       rmse                  1.9669832747544298  1.6374743796137432', 'predictions  rows                  67                  102', 'largest difference: 0.329509', 'input: housing@0 -> housing@1, other data'])
+    assert lines == snapshot(
+        [
+            "different: run ######## against ########",
+            "differs                            ########            ########",
+            "param        alpha                 1.0                 -",
+            "param        random_state          567248              1",
+            "metric       mae                   -                   1.09080… ",
+            "metric       r2                    0.88447… 0.89615… ",
+            "metric       rmse                  1.96698… 1.63747… ",
+            "predictions  rows                  67                  102",
+            "largest difference: 0.329509",
+            "input: housing@0 -> housing@1, other data",
+        ]
+    )
     assert (result.code, result.err) == (1, "")
 
 
 def test_a_run_is_identical_to_itself(lin):
     result = lin("verify", "boston@1", "Ridge alpha=1.0")
-    assert (result.code, result.text, result.err) == snapshot((0, 'identical: run ######## against ########\n', ''))
+    assert (result.code, result.text, result.err) == snapshot((0, "identical: run ######## against ########\n", ""))
 
 
 def test_within_a_tolerance(lin):
@@ -19,4 +32,4 @@ def test_within_a_tolerance(lin):
     close = lin(*words, "--tolerance", 0.1, "--json")
     verdict = close.json()
     assert (close.code, verdict["verdict"], verdict["tolerance"]) == (0, "within tolerance", 0.1)
-    assert verdict["differences"][0] == snapshot({'what': 'param', 'name': 'alpha', 'first': 1.0, 'second': 0.1})
+    assert verdict["differences"][0] == snapshot({"what": "param", "name": "alpha", "first": 1.0, "second": 0.1})

@@ -1,12 +1,13 @@
 """The registry as a fold over events, checked against a plain model of it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lin.errors import NotFoundError, UsageError
+from lin.errors import NotFoundError, StoreError, UsageError
 from lin.models.registry import (
     STAGES,
     find_version,
@@ -15,6 +16,7 @@ from lin.models.registry import (
     register_model,
 )
 from lin.project import Project
+from lin.records import Change, Register, Stage
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
 
@@ -105,6 +107,19 @@ def test_only_a_finished_run_with_a_model_is_registered(project: Project, finish
     with pytest.raises(NotFoundError, match="there is no run 'nope'"):
         register_model(project, "nope", "boston")
     assert project.store.events.read() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Register(model="boston", version=2, run="r", artifact=MODEL, sha256="0" * 64),
+        Stage(model="boston", version=1, stage="production"),
+    ],
+)
+def test_an_event_that_does_not_fit_is_damage(project: Project, change: Change) -> None:
+    project.store.events.append(lambda _: change, actor="eve", op_id="1", now=datetime(2026, 6, 24, tzinfo=UTC))
+    with pytest.raises(StoreError, match="event 1 of the store names a model version"):
+        read_registry(project.store)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -46,6 +46,7 @@ def main() -> None:
         make(folder)
         answers = {name: ask(folder, words) for name, words in QUESTIONS.items()}
         (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")
+        (folder / "store/.gitignore").unlink()  # this one does belong into git
         shutil.copytree(folder, target)
 
 
@@ -67,7 +68,7 @@ def make(folder: Path) -> None:
 
 def lin(folder: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    variables = {"PATH": path, "HOME": str(folder), "LIN_ACTOR": "ann", "LANG": "C.UTF-8"}
+    variables = {"PATH": path, "HOME": str(folder.parent), "LIN_ACTOR": "ann", "LANG": "C.UTF-8"}
     done = subprocess.run(
         [sys.executable, "-m", "lin", *words], cwd=folder, env=variables, capture_output=True, text=True, check=False
     )

@@ -40,7 +40,7 @@ BLANK_EVERY = 3
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Argument(help="A folder to make (default: lin-demo, or the next free).")
+        Path | None, typer.Argument(metavar="FOLDER", help="A folder to make (default: lin-demo, or the next free).")
     ] = None,
 ) -> None:
     """Play the whole story on real data, in a folder of its own."""

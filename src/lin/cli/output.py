@@ -5,7 +5,7 @@ Whatever comes from data, files or other people may hold terminal escapes or mar
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WIDE = 200
 """The width of tables that go to a file or a pipe."""
+
+NARROW = 8
+"""A column whose words have to break gets no narrower."""
 
 
 def emit(result: Any, view: "Callable[[Any], Iterable[RenderableType]]", *, as_json: bool) -> None:
@@ -74,47 +77,57 @@ def line(text: str, style: str = "") -> "Text":
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> "RenderableType":
     """A table without lines; the columns in `right` are aligned right. Without names there is no head."""
-    return _Grid(columns, [[safe(show(cell)) for cell in row] for row in rows], set(right))
+    return _Grid(columns, [tuple(row) for row in rows], set(right))
 
 
 class _Grid:
-    """A table as wide as the console lets it be: first lines break between words, and only then inside them."""
+    """A table as wide as the console lets it be: lines break between words, then inside texts, then anywhere."""
 
-    def __init__(self, columns: Sequence[str], rows: list[list[str]], right: set[str]) -> None:
+    def __init__(self, columns: Sequence[str], rows: list[tuple[object, ...]], right: set[str]) -> None:
         self.columns = columns
         self.rows = rows
         self.right = right
 
     def __rich_console__(self, _: "Console", options: "ConsoleOptions") -> "RenderResult":
-        from rich.cells import cell_len
         from rich.table import Table
-        from rich.text import Text
 
         grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(self.columns))
-        cells = [[safe(name), *(row[at] for row in self.rows)] for at, name in enumerate(self.columns)]
-        widths = fit_widths(
-            [max(map(cell_len, column)) for column in cells],
-            [max((cell_len(word) for text in column for word in text.split()), default=0) for column in cells],
-            options.max_width - 2 * (len(cells) - 1),
-        )
-        for name, width in zip(self.columns, widths, strict=True):
+        for name, width in zip(self.columns, self._fit(options.max_width), strict=True):
             side: Literal["left", "right"] = "right" if name in self.right else "left"
             grid.add_column(line(name), justify=side, overflow="fold", width=width)
         for row in self.rows:
-            grid.add_row(*map(Text, row))
+            grid.add_row(*(line(show(cell)) for cell in row))
         yield grid
 
+    def _fit(self, room: int) -> Sequence[int | None]:
+        from rich.cells import cell_len
 
-def fit_widths(natural: Sequence[int], longest_word: Sequence[int], room: int) -> Sequence[int | None]:
-    """The widths of columns that together have `room`: the widest give way, none below its longest word.
+        texts = [[name, *(safe(show(row[at])) for row in self.rows)] for at, name in enumerate(self.columns)]
+        return fit_widths(
+            [max(map(cell_len, column)) for column in texts],
+            [max((cell_len(word) for text in column for word in text.split()), default=0) for column in texts],
+            room - 2 * (len(texts) - 1),
+            firm={at for at, name in enumerate(self.columns) if name in self.right or self._has_times(at)},
+        )
 
-    None for each where that cannot be; then words have to break.
+    def _has_times(self, at: int) -> bool:
+        return any(isinstance(row[at], datetime) for row in self.rows)
+
+
+def fit_widths(
+    natural: Sequence[int], longest_word: Sequence[int], room: int, *, firm: Container[int] = ()
+) -> Sequence[int | None]:
+    """The widths of columns that together have `room`: the widest give way, down to their longest word.
+
+    Where that does not do, words may break in the columns that are not `firm`; if that does not either, None for each.
     """
-    widths = [max(word, min(width, room)) for width, word in zip(natural, longest_word, strict=True)]
+    broken = [width if at in firm else min(width, NARROW) for at, width in enumerate(longest_word)]
+    least = next((widths for widths in (longest_word, broken) if sum(widths) <= room), None)
+    if least is None:
+        return [None] * len(natural)
+    widths = [max(floor, min(width, room)) for width, floor in zip(natural, least, strict=True)]
     while sum(widths) > room:
-        loose = [at for at, width in enumerate(widths) if width > longest_word[at]]
-        if not loose:
-            return [None] * len(widths)
+        loose = [at for at, width in enumerate(widths) if width > least[at]]
         widths[max(loose, key=lambda at: widths[at])] -= 1
     return widths
 

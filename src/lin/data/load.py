@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lin.data.casts import cast_exactly, check_names, delta_schema
-from lin.data.commit import Attribution
 from lin.data.log import Snapshot, require_readable
 from lin.data.tables import Table
-from lin.data.write import create_table
 from lin.errors import NotFoundError, OutsideError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -53,22 +51,19 @@ def load_source(path: Path, *, fill_short_rows: bool = False) -> "pa.Table":
         return _as_delta((_read_parquet if ending == ".parquet" else _read_json)(data, path.name))
 
 
-def import_table(
-    table: Table, source: Path, attribution: Attribution, *, now_ms: int, fill_short_rows: bool = False
-) -> int:
-    """Make `table` of the rows of a file; returns its version, 0.
+def load_table(table: Table, source: Path, *, fill_short_rows: bool = False) -> "pa.Table":
+    """The rows of a file that is to become `table`, checked against its key and order.
 
     Raises:
-        ConflictError: the table exists.
-        UsageError: the file cannot be read, or a key or order column is missing, null, or not unique in it.
-        OutsideError: the file system failed. After any of these, nothing is left.
+        NotFoundError: no such file.
+        UsageError: it cannot be read, or a key or order column is missing, null, or not unique in it.
     """
     rows = load_source(source, fill_short_rows=fill_short_rows)
     with _naming(source.name):
         _require_columns(table, rows.column_names)
         if table.key:
             _require_unique(rows, list(table.key))
-    return create_table(table.root, rows.to_reader(), attribution, now_ms=now_ms)
+    return rows
 
 
 def adopt(table: Table) -> Snapshot:

@@ -39,10 +39,12 @@ def _feedback(read: TableRef, entry: VersionInfo) -> Feedback:
 def walk_back(history: list[VersionInfo], version: int) -> Iterator[VersionInfo]:
     """The commits that the data of `version` may come from, newest first.
 
-    A RESTORE to version t jumps to t: what lay between did not survive it.
+    A RESTORE to version t jumps to t: what lay between did not survive it. The log is foreign: one that restores a
+    later version is not followed there, so the walk ends.
     """
     by_version = {entry.version: entry for entry in history}
     current: int | None = version
     while current is not None and (entry := by_version.get(current)) is not None:
         yield entry
-        current = entry.restored if entry.restored is not None else current - 1
+        jumps = entry.restored is not None and entry.restored < current
+        current = entry.restored if jumps else current - 1

@@ -74,6 +74,22 @@ def find_run_behind(project: Project, reference: str) -> RunInfo:
     Raises:
         NotFoundError: nothing is called that. UsageError: it is a table, or a model without a version.
     """
-    if "@" in reference or reference.startswith(("model:", "models:")):
-        return read_run(project.store, find_version(read_registry(project.store), reference).run)
-    return find_run(project.store, reference.removeprefix("run:"))
+    if reference.startswith("run:"):
+        return find_run(project.store, reference.removeprefix("run:"))
+    registry = read_registry(project.store)
+    name, selector = split_model(reference)
+    is_model = reference.startswith(("model:", "models:")) or name in registry
+    if selector is not None and (is_model or not _is_table(project, reference)):
+        return read_run(project.store, find_version(registry, reference).run)
+    try:
+        return find_run(project.store, reference)
+    except NotFoundError:
+        if is_model:
+            find_version(registry, reference)  # says that a version is missing
+        if _is_table(project, reference):
+            raise UsageError(f"'{reference}' is a table, not a run or a model version", hint="lin runs") from None
+        raise
+
+
+def _is_table(project: Project, reference: str) -> bool:
+    return reference.startswith("table:") or reference.partition("@")[0] in project.config.tables

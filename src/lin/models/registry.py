@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from lin.config import check_name
-from lin.errors import NotFoundError, UsageError, nearest
+from lin.errors import NotFoundError, StoreError, UsageError, nearest
 from lin.ids import new_id, short
 from lin.project import Project
 from lin.records import Change, Event, Receipt, Register, Stage
@@ -65,22 +65,31 @@ Registry = dict[str, list[ModelVersion]]
 
 
 def fold_events(events: Sequence[Event]) -> Registry:
-    """The models and their versions after these events."""
+    """The models and their versions after these events. Raises `StoreError` if one does not fit those before it."""
     registry: Registry = {}
     for event in events:
         match event.change:
             case Register() as change:
-                registry.setdefault(change.model, []).append(_registered(event, change))
+                versions = registry.setdefault(change.model, [])
+                _require_fit(event, change.version == len(versions) + 1)
+                versions.append(_registered(event, change))
             case Stage() as change:
-                versions = registry[change.model]
+                versions = registry.get(change.model, [])
+                _require_fit(event, all(1 <= n <= len(versions) for n in (change.version, *change.archived)))
                 for number in change.archived:
                     versions[number - 1] = _moved(versions[number - 1], "archived", event, change.reason)
-                versions[change.version - 1] = _moved(
-                    versions[change.version - 1], change.stage, event, change.reason
-                )
+                versions[change.version - 1] = _moved(versions[change.version - 1], change.stage, event, change.reason)
             case Receipt():
                 pass
     return registry
+
+
+def _require_fit(event: Event, fits: bool) -> None:
+    if not fits:
+        raise StoreError(
+            f"event {event.number} of the store names a model version that the events before it do not allow",
+            hint="restore the folder 'events' from a backup of the store",
+        )
 
 
 def read_registry(store: Store) -> Registry:
@@ -122,9 +131,7 @@ def find_version(registry: Registry, reference: str) -> ModelVersion:
         )
     holders = [v for v in versions if v.stage == stage]
     if not holders:
-        raise NotFoundError(
-            f"no version of model '{name}' is in {stage}", hint=f"lin promote {name}@1 {stage}"
-        )
+        raise NotFoundError(f"no version of model '{name}' is in {stage}", hint=f"lin promote {name}@1 {stage}")
     return holders[-1]
 
 
@@ -193,13 +200,9 @@ def promote(project: Project, reference: str, stage: str, *, reason: str | None 
     def decide(events: Sequence[Event]) -> Change:
         registry = fold_events(events)
         version = find_version(registry, reference)
-        holders = [
-            v.version for v in registry[version.model] if v.stage == stage and v.version != version.version
-        ]
+        holders = [v.version for v in registry[version.model] if v.stage == stage and v.version != version.version]
         archived = holders if stage in HELD_BY_ONE else []
-        return Stage(
-            model=version.model, version=version.version, stage=stage, archived=archived, reason=reason
-        )
+        return Stage(model=version.model, version=version.version, stage=stage, archived=archived, reason=reason)
 
     event = project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=datetime.now(UTC))
     change = event.change

@@ -4,6 +4,7 @@ It fits what the record says, on the pin that the record names, as a new run who
 with the new run's id.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -38,7 +39,16 @@ def replay(store_root: Path, run_id: str, source: Path) -> str:
     read = original.table_inputs[0]
     table = Table(read.table, store_root / read.location, tuple(original.fit.exclude), tuple(read.order))
     pin = decode(store.blobs.read(read.pin), Pin, where=f"pin of {read.table}@{read.version}")
-    runs = run_fits(project, table, pin, read, [original.fit], experiment=original.experiment, parent=original.id)
+    runs = run_fits(
+        project,
+        table,
+        pin,
+        read,
+        [original.fit],
+        experiment=original.experiment,
+        parent=original.id,
+        source=original.source,
+    )
     if runs[0].status != "finished":
         raise OutsideError(runs[0].error or f"it ended as {runs[0].status}")
     return runs[0].id
@@ -46,13 +56,14 @@ def replay(store_root: Path, run_id: str, source: Path) -> str:
 
 def main() -> int:
     """Answer on stdout, complain on stderr: the parent reads both."""
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        run_id = replay(Path(sys.argv[1]), sys.argv[2], Path.cwd())
-    except LinError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return int(error.exit_code)
-    sys.stdout.write(f"{run_id}\n")
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)  # what an estimator prints is not the answer
+        try:
+            answer.write(replay(Path(sys.argv[1]), sys.argv[2], Path.cwd()))
+        except LinError as error:
+            sys.stdout.flush()
+            sys.stderr.write(f"{error.message}\n")  # the last line of all
+            return int(error.exit_code)
     return 0
 
 

@@ -20,9 +20,10 @@ from lin.errors import NotFoundError, NotReproducibleError, OutsideError, StoreE
 from lin.ids import new_id, short
 from lin.lineage.references import find_run_behind
 from lin.project import Project
-from lin.proof.verify import Verification, compare_runs
+from lin.proof.verify import Verification, check_tolerance, compare_runs
 from lin.records import Change, Environment, Event, Fit, Pin, Receipt, TableRef, decode
 from lin.runs.environment import capture_environment, diff_environments
+from lin.runs.probe import VARIABLES
 from lin.runs.query import RunInfo, read_run
 from lin.runs.source import read_tree, restore_source
 
@@ -54,8 +55,9 @@ def plan_rerun(project: Project, reference: str) -> Plan:
     """
     run = find_run_behind(project, reference)
     if run.fit is None or run.kind != "train":
+        kind = f"an {run.kind}" if run.kind == "import" else f"a {run.kind}"
         raise NotReproducibleError(
-            f"run {short(run.id)} cannot be re-run: it is a {run.kind} run, and this lin re-runs fits of its trainer",
+            f"run {short(run.id)} cannot be re-run: it is {kind} run, and this lin re-runs fits of its trainer",
             hint="lin runs --where \"kind = 'train'\"",
         )
     if run.status != "finished":
@@ -63,6 +65,13 @@ def plan_rerun(project: Project, reference: str) -> Plan:
             f"run {short(run.id)} cannot be re-run: it is {run.status}", hint="lin runs"
         )
     table = run.table_inputs[0]
+    gone = _missing_source(project, run)
+    if gone:
+        raise NotReproducibleError(
+            f"run {short(run.id)} cannot be re-run: {len(gone)} files of its source are gone from the store: "
+            + "; ".join(gone[:3]),
+            hint="restore the folder 'blobs' from a backup of the store",
+        )
     missing = _missing_data(project, table)
     if missing:
         raise NotReproducibleError(
@@ -77,8 +86,10 @@ def execute_plan(project: Project, plan: Plan, *, tolerance: float | None = None
     """Run what was planned, compare, and keep the receipt.
 
     Raises:
-        OutsideError: the fit failed; its run is recorded as failed.
+        OutsideError: the fit failed; if it got as far as a run, that is recorded as failed.
+        UsageError: the tolerance is not a number ≥ 0.
     """
+    check_tolerance(tolerance)
     with tempfile.TemporaryDirectory(prefix="lin-rerun-") as scratch:
         if plan.run.source is not None:
             tree = read_tree(project.store.blobs, plan.run.source.tree)
@@ -108,6 +119,15 @@ def recorded_environment(project: Project, run: RunInfo) -> Environment | None:
     )
 
 
+def _missing_source(project: Project, run: RunInfo) -> list[str]:
+    if run.source is None:
+        return []
+    blobs = project.store.blobs
+    if blobs.size(run.source.tree) is None:
+        return [f"the list of its files, {run.source.tree}"]
+    return [file.path for file in read_tree(blobs, run.source.tree).files if blobs.size(file.sha256) is None]
+
+
 def _missing_data(project: Project, table: TableRef) -> list[str]:
     try:
         pin = decode(project.store.blobs.read(table.pin), Pin, where=f"pin of {table.table}@{table.version}")
@@ -126,11 +146,15 @@ def _drift(project: Project, run: RunInfo) -> list[str]:
 
 
 def _fit_again(project: Project, plan: Plan, scratch: Path) -> str:
-    """Fit in a child process with the recorded variables; returns the id of its run."""
+    """Fit in a child process with the recorded variables, and no others of that kind; returns the id of its run."""
     recorded = recorded_environment(project, plan.run)
-    variables = os.environ | (recorded.variables if recorded else {}) | {"LIN_ACTOR": project.actor}
-    command = [sys.executable, "-m", "lin.proof.replay", str(project.store_root.resolve()), plan.run.id]
-    child = subprocess.run(command, cwd=scratch, env=variables, capture_output=True, text=True, check=False)
+    kept = {name: value for name, value in os.environ.items() if recorded is None or name not in VARIABLES}
+    variables = kept | (recorded.variables if recorded else {}) | {"LIN_ACTOR": project.actor}
+    # -P: nothing in the folder can stand in for the modules of the child itself
+    command = [sys.executable, "-P", "-m", "lin.proof.replay", str(project.store_root.resolve()), plan.run.id]
+    child = subprocess.run(
+        command, cwd=scratch, env=variables, capture_output=True, text=True, errors="replace", check=False
+    )
     if child.returncode != 0:
         reason = child.stderr.strip().splitlines()
         raise OutsideError(

@@ -1,13 +1,14 @@
 """Comparing two runs: the verdict, and everything that differs, looked for both ways.
 
-The ladder, strongest first: identical (parameters, metrics and every artifact byte for byte), same predictions
-(metrics and predictions bit for bit; other files differ and are named), within tolerance (as declared), different.
-A weaker verdict is never reported as a stronger one.
+The ladder, strongest first: identical (parameters, metrics, every artifact byte for byte, every table written), same
+predictions (metrics and predictions bit for bit; other files differ and are named), within tolerance (as declared),
+different. Where neither run left anything to compare: inconclusive. A weaker verdict is never reported as a stronger.
 """
 
 import io
 import math
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ import msgspec
 from lin.errors import UsageError
 from lin.ids import short
 from lin.lineage.references import find_run_behind
+from lin.numbers import Real
 from lin.project import Project
-from lin.records import Environment, Verdict, decode
+from lin.records import Environment, Verdict, decode, encode
 from lin.runs.environment import diff_environments
 from lin.runs.query import RunInfo
 from lin.runs.train import PREDICTIONS
@@ -40,7 +42,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     differences: list[Difference]
     context: list[str]
-    largest: float | None
+    largest: Real | None
     """The largest absolute difference between two metrics or predictions, where there is one to measure."""
     tolerance: float | None
 
@@ -58,19 +60,24 @@ def verify_runs(project: Project, first: str, second: str, *, tolerance: float |
     Raises:
         NotFoundError: no such run. UsageError: one of them did not finish, or the tolerance is not a number ≥ 0.
     """
-    if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):
-        raise UsageError(f"the tolerance {tolerance} is not a number of at least 0")
+    check_tolerance(tolerance)
     return compare_runs(
         project.store.blobs, _finished(project, first), _finished(project, second), tolerance=tolerance
     )
 
 
+def check_tolerance(tolerance: float | None) -> None:
+    """Refuse a tolerance that is not a finite number ≥ 0. Raises `UsageError`."""
+    if tolerance is not None and not (tolerance >= 0 and math.isfinite(tolerance)):
+        raise UsageError(f"the tolerance {tolerance} is not a number of at least 0")
+
+
 def compare_runs(blobs: Blobs, a: RunInfo, b: RunInfo, *, tolerance: float | None = None) -> Verification:
     """As `verify_runs`, for runs that were read already."""
     predictions = _Predictions(blobs, a, b)
-    params = _compare("param", a.params, b.params)
+    params = _compare("param", _encoded(a.params), _encoded(b.params), shown=(a.params, b.params))
     metrics = _compare("metric", _bits(a.metrics), _bits(b.metrics), shown=(a.metrics, b.metrics))
-    files = _compare("artifact", _digests(a), _digests(b))
+    files = _compare("artifact", _digests(a), _digests(b)) + _compare("output", _pins(a), _pins(b))
     return Verification(
         first=a.id,
         second=b.id,
@@ -91,6 +98,8 @@ def _judge(
     files: list[Difference],
     tolerance: float | None,
 ) -> Verdict:
+    if not _has_results(a) and not _has_results(b):
+        return "inconclusive"
     if not params and not metrics and not files:
         return "identical"
     if not metrics and predictions.same and predictions.present:
@@ -98,6 +107,7 @@ def _judge(
     numbers = [(a.metrics[k], b.metrics[k]) for k in a.metrics.keys() & b.metrics.keys()]
     if (
         tolerance is not None
+        and (numbers or predictions.present)
         and a.metrics.keys() == b.metrics.keys()
         and predictions.within(tolerance)
         and all(_close(x, y, tolerance) for x, y in numbers)
@@ -106,23 +116,27 @@ def _judge(
     return "different"
 
 
+def _has_results(run: RunInfo) -> bool:
+    return bool(run.metrics or run.artifacts or run.outputs)
+
+
 def _compare(
     what: str,
-    a: dict[str, Any],
-    b: dict[str, Any],
+    a: Mapping[str, bytes | str],
+    b: Mapping[str, bytes | str],
     shown: tuple[dict[str, Any], dict[str, Any]] | None = None,
 ) -> list[Difference]:
     """Names that only one side has, or whose values differ. `shown` are the values to report."""
-    first, second = shown or (a, b)
+    first, second = shown or (dict(a), dict(b))
     return [
         Difference(what=what, name=name, first=first.get(name), second=second.get(name))
         for name in sorted(a.keys() | b.keys())
-        if name not in a or name not in b or type(a[name]) is not type(b[name]) or a[name] != b[name]
+        if name not in a or name not in b or a[name] != b[name]
     ]
 
 
 class _Predictions:
-    """The predictions of two runs, row by row; files that are equal are not opened."""
+    """The predictions of two runs, row by row and column by column; files that are equal are not opened."""
 
     def __init__(self, blobs: Blobs, a: RunInfo, b: RunInfo) -> None:
         files = a.artifact(PREDICTIONS), b.artifact(PREDICTIONS)
@@ -132,24 +146,29 @@ class _Predictions:
         self.largest: float | None = 0.0 if self.present and self.same else None
         self._pairs: list[tuple[Any, Any]] = []
         if files[0] and files[1] and not self.same:
-            self._open(_column(blobs, files[0].sha256), _column(blobs, files[1].sha256))
+            self._open(_columns(blobs, files[0].sha256), _columns(blobs, files[1].sha256))
 
-    def _open(self, first: list[Any], second: list[Any]) -> None:
-        if len(first) != len(second):
-            self.differences = [
-                Difference(what="predictions", name="rows", first=len(first), second=len(second))
-            ]
-            return
-        self._pairs = list(zip(first, second, strict=True))
-        changed = [(x, y) for x, y in self._pairs if not _same_bits(x, y)]
-        self.same = not changed
-        if changed:
-            self.differences = [
-                Difference(what="predictions", name=f"{len(changed)} of {len(first)} rows", first=x, second=y)
-                for x, y in changed[:1]
-            ]
+    def _open(self, first: dict[str, list[Any]] | None, second: dict[str, list[Any]] | None) -> None:
+        if first is None or second is None:
+            return  # not both are Parquet: that they differ as files is said there
+        for what, x, y in (("columns", sorted(first), sorted(second)), ("rows", _length(first), _length(second))):
+            if x != y:
+                self.differences = [Difference(what="predictions", name=what, first=x, second=y)]
+                return
+        self.same = True
+        for name, column in first.items():
+            self._compare(name, list(zip(column, second[name], strict=True)))
         gaps = [abs(x - y) for x, y in self._pairs if isinstance(x, float) and isinstance(y, float)]
         self.largest = max((g for g in gaps if not math.isnan(g)), default=None)
+
+    def _compare(self, column: str, pairs: list[tuple[Any, Any]]) -> None:
+        self._pairs += pairs
+        changed = [(x, y) for x, y in pairs if not _same_bits(x, y)]
+        if changed:
+            self.same = False
+            name = f"{len(changed)} of {len(pairs)} rows" + ("" if column == "predicted" else f" of '{column}'")
+            first, second = map(_shown, changed[0])
+            self.differences.append(Difference(what="predictions", name=name, first=first, second=second))
 
     def within(self, tolerance: float) -> bool:
         """Whether each prediction is as close as that; labels must be equal."""
@@ -158,13 +177,24 @@ class _Predictions:
         return bool(self._pairs) and all(_close(x, y, tolerance) for x, y in self._pairs)
 
 
-def _column(blobs: Blobs, sha256: str) -> list[Any]:
+def _columns(blobs: Blobs, sha256: str) -> dict[str, list[Any]] | None:
+    """The columns of a predictions file, None where it is none: a program may call anything by that name."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    column: list[Any] = pq.read_table(io.BytesIO(blobs.read(sha256)), columns=["predicted"])[
-        "predicted"
-    ].to_pylist()
-    return column
+    try:
+        columns: dict[str, list[Any]] = pq.read_table(io.BytesIO(blobs.read(sha256))).to_pydict()
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return columns
+
+
+def _length(columns: dict[str, list[Any]]) -> int:
+    return len(next(iter(columns.values()), []))
+
+
+def _shown(value: Any) -> Any:
+    return Real(value) if isinstance(value, float) else value
 
 
 def _same_bits(x: Any, y: Any) -> bool:
@@ -185,19 +215,30 @@ def _bits(metrics: dict[str, Any]) -> dict[str, bytes]:
     return {name: struct.pack(">d", value) for name, value in metrics.items()}
 
 
+def _encoded(params: dict[str, Any]) -> dict[str, bytes]:
+    """As they are stored: 1, 1.0 and true are three values, also inside lists."""
+    return {name: encode(value) for name, value in params.items()}
+
+
 def _digests(run: RunInfo) -> dict[str, str]:
     return {artifact.path: artifact.sha256 for artifact in run.artifacts}
 
 
-def _largest(a: RunInfo, b: RunInfo, predictions: _Predictions) -> float | None:
+def _pins(run: RunInfo) -> dict[str, str]:
+    return {written.table: written.pin for written in run.outputs}
+
+
+def _largest(a: RunInfo, b: RunInfo, predictions: _Predictions) -> Real | None:
     gaps = [abs(a.metrics[k] - b.metrics[k]) for k in a.metrics.keys() & b.metrics.keys()]
     gaps += [] if predictions.largest is None else [predictions.largest]
-    return max((float(g) for g in gaps if not math.isnan(g)), default=None)
+    return max((Real(g) for g in gaps if not math.isnan(g)), default=None)
 
 
 def _context(blobs: Blobs, a: RunInfo, b: RunInfo) -> list[str]:
     """What differs around the two runs, a line each."""
     lines = _inputs(a, b)
+    if not _has_results(a) and not _has_results(b):
+        lines.append("neither run has metrics, artifacts or tables written: there is nothing to compare")
     if (a.source and a.source.tree) != (b.source and b.source.tree):
         lines.append("source: the project's files differ")
     if a.environment != b.environment:

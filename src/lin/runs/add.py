@@ -4,15 +4,22 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lin.config import TableSetting, check_name
-from lin.data.load import adopt, import_table
+from lin.data.commit import has_versions
+from lin.data.load import adopt, load_table
+from lin.data.read import read_version
 from lin.data.tables import Table
+from lin.data.write import create_table
 from lin.errors import ConflictError, NotFoundError, UsageError
 from lin.project import Project, declare_table
 from lin.runs.writes import record_write
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +48,8 @@ def add_table(
 ) -> Added:
     """Declare table `name`: the Delta table in the folder `source`, or a new one with the rows of the file `source`.
 
-    What `lineage.toml` says of the table already is used where nothing is given.
+    What `lineage.toml` says of the table already is used where nothing is given. Adding the same file again is no
+    error: nothing changes, but that an import which was killed before its declaration is declared now.
 
     Raises:
         NotFoundError: no such source. UsageError: it cannot be read as a table, or the key is not one.
@@ -58,11 +66,11 @@ def add_table(
     if source.is_dir():
         adopt(table)
     else:
-        if table.log.exists():
-            raise ConflictError(
-                f"there is a Delta table in {setting.path} already", hint=f"lin add {name} {setting.path}"
-            )
-        run = _import(project, table, source, fill_short_rows=fill_short_rows, reason=reason)
+        rows = load_table(table, source, fill_short_rows=fill_short_rows)  # a file that is refused leaves no run
+        if has_versions(table.log):
+            _require_rows(table, rows, setting.path)
+        else:
+            run = _import(project, table, rows, source.name, reason)
     declare_table(project, name, setting)
     snapshot = table.log.snapshot()
     counts = [file.rows for file in snapshot.files]
@@ -88,9 +96,7 @@ def _setting(
 ) -> TableSetting:
     """What the table is declared as: what is given, else what `lineage.toml` says, else the default."""
     if source.is_dir() and path is not None:
-        raise UsageError(
-            "--path is for imports; a Delta table is adopted where it lies", hint="leave --path out"
-        )
+        raise UsageError("--path is for imports; a Delta table is adopted where it lies", hint="leave --path out")
     declared = project.config.tables.get(name)
     place = path or (_relative(project, source) if source.is_dir() else None)
     return TableSetting(
@@ -104,18 +110,21 @@ def _relative(project: Project, folder: Path) -> str:
     return Path(os.path.relpath(folder.resolve(), project.root.resolve())).as_posix()
 
 
-def _import(
-    project: Project, table: Table, source: Path, *, fill_short_rows: bool, reason: str | None
-) -> str:
+def _require_rows(table: Table, rows: "pa.Table", path: str) -> None:
+    """Refuse to import into a table that is there, unless an import of the same rows was cut off when it had them."""
+    if not read_version(Table(table.name, table.root))[1].equals(rows):
+        raise ConflictError(f"there is a Delta table in {path} already", hint=f"lin add {table.name} {path}")
+
+
+def _import(project: Project, table: Table, rows: "pa.Table", source: str, reason: str | None) -> str:
+    """Make the table in a run of its own."""
     run, _ = record_write(
         project,
         table,
-        lambda attribution: import_table(
-            table, source, attribution, now_ms=int(time.time() * 1000), fill_short_rows=fill_short_rows
-        ),
+        lambda by: create_table(table.root, rows.to_reader(), by, now_ms=int(time.time() * 1000)),
         kind="import",
-        name=f"{source.name} into {table.name}",
-        reason=reason or f"imported from {source.name}",
-        params={"source": source.name},
+        name=f"{source} into {table.name}",
+        reason=reason or f"imported from {source}",
+        params={"source": source},
     )
     return run

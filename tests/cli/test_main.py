@@ -1,0 +1,139 @@
+"""What holds for every command: help, the table of commands, what start-up imports, and where output goes."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import typer
+
+import lin.cli
+from lin.cli.main import COMMANDS
+from lin.errors import ExitCode
+from lin.version import __version__
+
+SHARED = {"main", "options", "output", "fits"}
+LOG = ["param", "metric", "tag", "artifact"]
+HEAVY = "pandas numpy sklearn pyarrow duckdb deltalake skops matplotlib psutil"
+IMPORTED = """
+import sys
+from lin.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    sys.stderr.write(" ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def functions(name: str) -> list[typing.Any]:
+    """The functions of a command: one, or one for each of its subcommands."""
+    module = importlib.import_module(f"lin.cli.{name}")
+    command = getattr(module, name)
+    return [getattr(module, word) for word in LOG] if isinstance(command, typer.Typer) else [command]
+
+
+def test_the_table_of_commands_is_what_the_modules_are():
+    modules = {path.stem for path in Path(lin.cli.__path__[0]).glob("[a-z]*.py")}
+    assert set(COMMANDS) == modules - SHARED
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_the_summary(lin, name: str):
+    result = lin(name, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[0].startswith(f"Usage: lin {name} ")
+    assert result.out.splitlines()[2] == f"  {COMMANDS[name]}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_and_argument_has_help_and_a_name_in_capitals(name: str):
+    for function in functions(name):
+        for word, hint in typing.get_type_hints(function, include_extras=True).items():
+            if word in {"return", "ctx"}:
+                continue
+            (setting,) = (extra for extra in hint.__metadata__ if hasattr(extra, "help"))
+            assert setting.help, word
+            assert typing.get_args(hint)[0] is bool or setting.metavar, word
+
+
+def test_help_of_lin_lists_every_command(lin):
+    for words in ([], ["--help"], ["-h"]):
+        result = lin(*words)
+        listed = [
+            line.split(maxsplit=1) for line in result.out.split("Commands:\n")[1].splitlines() if line[:2] == "  "
+        ]
+        assert {words[0]: words[1].strip() for words in listed if words[0] in COMMANDS} == COMMANDS
+        assert (result.code, result.err) == (0, "")
+
+
+def test_subcommands_of_log_have_help(lin):
+    for word in LOG:
+        assert lin("log", word, "--help").code == 0
+
+
+def test_version(lin):
+    assert lin("--version").out == f"lin {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        (["--version"], f"{HEAVY} msgspec rich"),
+        (["--help"], f"{HEAVY} msgspec rich"),
+        (["runs", "--json"], f"{HEAVY} rich"),
+        (["models", "--json"], f"{HEAVY} rich"),
+        (["runs"], HEAVY),
+        (["tables"], HEAVY),
+    ],
+)
+def test_start_up_imports_nothing_heavy(built: Path, words: list[str], unwanted: str):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *words], cwd=built, capture_output=True, text=True, check=True
+    )
+    assert set(unwanted.split()) & set(done.stderr.split()) == set()
+
+
+def test_a_reader_that_leaves_early_is_no_error(built: Path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "lin", "verify", "boston@1", "boston@2"]
+    done = subprocess.run(words, cwd=built, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (ExitCode.NO, "")  # the answer, as ever
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_full_disk_behind_stdout_is_told(built: Path):
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "lin", "runs", "--json"]
+        done = subprocess.run(words, cwd=built, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "error: the result cannot be written to stdout: No space left on device\n"
+    assert done.returncode == ExitCode.OUTSIDE
+
+
+def test_an_ascii_terminal_gets_escapes_and_json_stays_utf_8(built: Path):
+    toml = (built / "lineage.toml").read_text()
+    (built / "lineage.toml").write_text(toml.replace('path = "data/housing"', 'path = "data/Häuser→"'))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    words = [sys.executable, "-m", "lin", "tables"]
+    text = subprocess.run(words, cwd=built, env=environment, capture_output=True, check=True).stdout
+    assert b"data/H\\xe4user\\u2192" in text
+    record = subprocess.run([*words, "--json"], cwd=built, env=environment, capture_output=True, check=True).stdout
+    assert json.loads(record)[0]["path"] == "data/Häuser→"
+
+
+def test_lin_is_found_from_a_folder_below(lin, built: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(built / "data")
+    assert len(lin("models", "--json").json()) == 2
+
+
+def test_another_store_is_used_when_named(lin, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lin("init", "--store", tmp_path / "other")
+    assert lin("runs", "--store", tmp_path / "other", "--json").json() == []
+    monkeypatch.setenv("LIN_STORE", str(tmp_path / "other"))
+    assert lin("runs", "--json").json() == []
+    assert (built / "lineage.toml").read_text().count("store") == 1

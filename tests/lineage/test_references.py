@@ -1,0 +1,128 @@
+"""What a reference means, what is ambiguous, and that no name reaches outside."""
+
+import pytest
+
+from lin.errors import LinError, NotFoundError, UsageError
+from lin.ids import short
+from lin.lineage.references import TableAt, find_run_behind, resolve
+from lin.models.registry import ModelVersion, promote
+from lin.project import Project
+from lin.runs.query import RunInfo
+from lin.runs.record import begin_run, capture
+
+HOSTILE = [
+    "", "@", "@1", ":", "run:", "table:", "model:", "models:/", "models:/boston/", "../../etc/passwd", "../../etc/passwd@1",
+    "housing@-1", "housing@1e3", "housing@" + "9" * 30, "housing@٣", "boston@../1", "boston@1@2", "models:/boston/1/2",
+    "run:../../x", "run:" + "0" * 32, "a\0b", "housing\0@0", "\x1b[31m", "%2e%2e", "x" * 10_000, "'; drop", "housing@0 ",
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(told) -> Project:
+    promote(told.story.project, "boston@2", "production")
+    return told.story.project
+
+
+@pytest.mark.parametrize(
+    ("reference", "version"),
+    [("housing@0", 0), ("table:housing@2", 2), ("housing", None), ("table:housing", None)],
+)
+def test_tables(project: Project, reference: str, version: int | None) -> None:
+    found = resolve(project, reference)
+    assert isinstance(found, TableAt)
+    assert (found.table.name, found.table.key, found.version) == ("housing", ("ID",), version)
+
+
+@pytest.mark.parametrize(
+    ("reference", "version"),
+    [
+        ("boston@1", 1),
+        ("boston@production", 2),
+        ("boston@Production", 2),
+        ("boston@latest", 3),
+        ("model:boston@3", 3),
+        ("models:/boston/3", 3),
+        ("models:/boston/Production", 2),
+        ("models:/boston@1", 1),
+    ],
+)
+def test_model_versions_and_the_runs_behind_them(told, project: Project, reference: str, version: int) -> None:
+    found = resolve(project, reference)
+    assert isinstance(found, ModelVersion)
+    assert found.version == version
+    assert find_run_behind(project, reference).id == found.run == told.runs[("first", "second", "third")[version - 1]]
+
+
+def test_a_model_without_a_version_is_all_of_them(project: Project) -> None:
+    for reference in ("boston", "model:boston", "models:/boston"):
+        found = resolve(project, reference)
+        assert isinstance(found, list)
+        assert [v.version for v in found] == [1, 2, 3]
+        with pytest.raises(UsageError, match="names no version of model 'boston'") as caught:
+            find_run_behind(project, reference)
+        assert caught.value.hint == "boston@production"
+
+
+def test_runs(told, project: Project) -> None:
+    newest = told.runs["third"]
+    for reference in (newest, short(newest), f"run:{short(newest)}", "last", "run:last", "run:Ridge alpha=0.1"):
+        found = resolve(project, reference)
+        assert isinstance(found, RunInfo)
+        assert found.id == newest
+        assert find_run_behind(project, reference) == found
+
+
+def test_the_name_of_a_run_may_look_like_a_reference(told, project: Project) -> None:
+    for name in ("boston@1 into housing.guess", "housing@0"):
+        captured = capture(project)
+        run = begin_run(project, captured, kind="program", name=name)
+        run.seal("finished")
+        for found in (resolve(project, f"run:{name}"), find_run_behind(project, f"run:{name}")):
+            assert isinstance(found, RunInfo)
+            assert found.id == run.id
+    assert isinstance(resolve(project, "housing@0"), TableAt)
+    assert told.runs["filled"] != run.id
+
+
+def test_a_table_is_no_run(project: Project) -> None:
+    for reference in ("housing", "housing@0", "table:housing", "table:housing@1"):
+        with pytest.raises(UsageError, match="is a table, not a run or a model version"):
+            find_run_behind(project, reference)
+
+
+def test_one_name_for_a_table_and_a_model_must_be_settled(told) -> None:
+    project = told.story.project
+    run = told.story.train("housing")
+    for reference in ("housing", "housing@1"):
+        with pytest.raises(UsageError, match="'housing' is a table and a model") as caught:
+            resolve(project, reference)
+        assert caught.value.hint == f"table:{reference} or model:{reference}"
+    assert isinstance(resolve(project, "table:housing@0"), TableAt)
+    assert isinstance(resolve(project, "model:housing@1"), ModelVersion)
+    assert isinstance(resolve(project, "models:/housing/1"), ModelVersion)
+    assert find_run_behind(project, "housing@1").id == run.id  # only a model has a run behind it
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("nowhere", "there is no table, model or run 'nowhere'"),
+        ("nowhere@1", "there is no table or model 'nowhere'"),
+        ("table:nowhere", "there is no table 'nowhere'"),
+        ("model:nowhere", "there is no model 'nowhere'"),
+        ("run:nowhere", "there is no run 'nowhere'"),
+        ("boston@4", "has no version 4"),
+        ("boston@staging", "is in staging"),
+    ],
+)
+def test_what_is_not_there(project: Project, reference: str, message: str) -> None:
+    with pytest.raises(NotFoundError, match=message):
+        resolve(project, reference)
+
+
+@pytest.mark.parametrize("reference", HOSTILE)
+def test_hostile_references_are_refused_in_words(project: Project, reference: str) -> None:
+    for look in (resolve, find_run_behind):
+        with pytest.raises(LinError) as caught:
+            look(project, reference)
+        assert isinstance(caught.value, NotFoundError | UsageError), caught.value

@@ -1,0 +1,315 @@
+"""A run from its start to its seal: what is folded, what is refused, and what other processes may do."""
+
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
+from lin.numbers import Real
+from lin.project import Project
+from lin.records import MetricPoint, Sealed, Start, TableRef, digest
+from lin.runs.query import read_run
+from lin.runs.record import Recorder, attach, fold_log, plain_param
+from lin.store.runs import LOG, encode_line
+
+Begin = Callable[..., Recorder]
+HOUSING = TableRef(table="housing", location="../data/housing", version=0, pin="0" * 64, rows=3)
+
+
+def folder_of(project: Project, run_id: str) -> Path:
+    (folder,) = project.store_root.glob(f"runs/*/{run_id}")
+    return folder
+
+
+def read_sealed(project: Project, run_id: str) -> Sealed:
+    sealed = project.store.runs.sealed(run_id)
+    assert sealed is not None
+    return sealed
+
+
+def bits(value: float) -> bytes:
+    return struct.pack(">d", value)
+
+
+# --- what is folded ---------------------------------------------------------------------------------------------------
+
+
+def test_sealing_folds_everything_that_was_logged(project: Project, begin: Begin, tmp_path: Path) -> None:
+    run = begin(params={"alpha": 1, "kept": "yes"}, tags={"team": "risk"}, inputs=[HOUSING])
+    run.log_param("alpha", 0.1)
+    run.set_tag("team", "credit")
+    run.set_tag("stage", "try")
+    run.log_input(HOUSING)  # twice the same is one input
+    (tmp_path / "b.txt").write_bytes(b"from a file")
+    run.log_artifact(b"old", "plots/a.png")
+    run.log_artifact(tmp_path / "b.txt", "b.txt")
+    run.log_artifact(b"new", "plots/a.png")
+    run.seal("failed", exit_code=3, error="boom", features=["rm"], outputs=[HOUSING])
+    sealed = read_sealed(project, run.id)
+    assert (sealed.status, sealed.exit_code, sealed.error) == ("failed", 3, "boom")
+    assert sealed.params == {"alpha": 0.1, "kept": "yes"}
+    assert sealed.tags == {"team": "credit", "stage": "try"}
+    assert (sealed.inputs, sealed.outputs, sealed.features) == ([HOUSING], [HOUSING], ["rm"])
+    assert {a.path: project.store.blobs.read(a.sha256) for a in sealed.artifacts} == {
+        "b.txt": b"from a file",
+        "plots/a.png": b"new",
+    }
+    assert [a.bytes for a in sealed.artifacts] == [11, 3]
+
+
+def test_a_metric_is_its_last_step_and_of_that_the_last_point(project: Project, begin: Begin) -> None:
+    run = begin()
+    for value, step in ((9.0, 2), (8.0, 5), (7.0, 5), (1.0, 0)):
+        run.log_metric("loss", value, step=step)
+    run.log_metric("late", 1.0, step=-3)
+    run.log_metric("late", 2.0, step=-1)
+    run.seal("finished")
+    assert read_sealed(project, run.id).metrics == {"loss": 7.0, "late": 2.0}
+
+
+@settings(max_examples=50, deadline=None)
+@given(points=st.lists(st.tuples(st.sampled_from("ab"), st.floats(), st.integers(-2, 2)), max_size=12))
+def test_folding_is_the_largest_step_then_the_last(points: list[tuple[str, float, int]]) -> None:
+    log = b"".join(encode_line(MetricPoint(key=k, value=Real(v), time=0, step=s)) for k, v, s in points)
+    expected = {
+        key: max(enumerate(points), key=lambda p: (p[1][0] == key, p[1][2], p[0]))[1][1] for key, _, _ in points
+    }
+    found = fold_log(bare_start(), log).metrics
+    assert {k: bits(v) for k, v in found.items()} == {k: bits(v) for k, v in expected.items()}
+
+
+def bare_start() -> Start:
+    import msgspec
+
+    facts: dict[str, Any] = {"id": "0", "kind": "program", "name": "x", "started": "2026-01-01T00:00:00Z", "actor": "a"}
+    host = {"name": "h", "system": "s", "cpu": "c", "cores": 1, "memory_bytes": 1}
+    process = {"host": "h", "boot": "b", "pid_namespace": "", "pid": 1, "started": 1.0}
+    return msgspec.convert(facts | {"format": "start/1", "lin": "0", "host": host, "process": process}, Start)
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2, np.float32(0.1)])
+def test_metrics_keep_every_bit(project: Project, begin: Begin, value: float) -> None:
+    run = begin()
+    run.log_metric("m", value)
+    run.seal("finished")
+    assert bits(read_run(project.store, run.id).metrics["m"]) == bits(float(value))
+
+
+def test_the_record_names_its_start_and_its_logs_by_content(project: Project, begin: Begin) -> None:
+    run = begin()
+    run.log_metric("m", 1)
+    output = run.output()
+    output.append(b"hello\n")
+    output.close()
+    run.seal("finished")
+    sealed, folder = read_sealed(project, run.id), folder_of(project, run.id)
+    assert sealed.start == digest((folder / "start.json").read_bytes())
+    assert sealed.log is not None
+    assert sealed.output is not None
+    assert (sealed.log.sha256, sealed.log.bytes) == (digest(log := (folder / LOG).read_bytes()), len(log))
+    assert (sealed.output.sha256, sealed.output.bytes) == (digest(b"hello\n"), 6)
+
+
+def test_a_run_that_logged_nothing_has_no_logs(project: Project, begin: Begin) -> None:
+    run = begin()
+    run.seal("finished")
+    sealed = read_sealed(project, run.id)
+    assert (sealed.log, sealed.output, sealed.params, sealed.artifacts) == (None, None, {}, [])
+    assert sorted(p.name for p in folder_of(project, run.id).iterdir()) == ["run.json", "start.json"]
+
+
+def test_the_start_is_on_disk_before_anything_is_logged(project: Project, begin: Begin) -> None:
+    run = begin(name="ridge by hand", command=["python", "x.py"], folder="sub", reason="why", params={"a": 1})
+    start = json.loads((folder_of(project, run.id) / "start.json").read_bytes())
+    assert start["format"] == "start/1"
+    assert (start["name"], start["actor"], start["command"]) == ("ridge by hand", "ann", ["python", "x.py"])
+    assert (start["folder"], start["reason"], start["params"]) == ("sub", "why", {"a": 1})
+    assert start["process"]["pid"] == os.getpid()
+    assert project.store.blobs.size(start["source"]["tree"])
+    assert project.store.blobs.size(start["environment"])
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_torn_last_line_costs_only_itself(project: Project, begin: Begin) -> None:
+    run = begin()
+    run.log_metric("kept", 1.5)
+    torn = encode_line(MetricPoint(key="lost", value=Real(2), time=0))[:-9]
+    with (folder_of(project, run.id) / LOG).open("ab") as log:
+        log.write(torn)
+    assert read_run(project.store, run.id).metrics == {"kept": 1.5}
+    run.seal("finished")
+    assert read_sealed(project, run.id).metrics == {"kept": 1.5}
+
+
+def test_a_rotten_line_in_the_middle_is_passed_over_and_counted(project: Project, begin: Begin) -> None:
+    run = begin()
+    for step in range(3):
+        run.log_metric(f"m{step}", step)
+    path = folder_of(project, run.id) / LOG
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"m1"', b'"x1"'))
+    logged = fold_log(run.start, path.read_bytes())
+    assert (logged.metrics, logged.damaged_lines) == ({"m0": 0.0, "m2": 2.0}, 1)
+
+
+# --- other processes and threads --------------------------------------------------------------------------------------
+
+ATTACH = """
+import sys
+from pathlib import Path
+from lin.runs.record import attach
+from lin.store.local import LocalBackend
+from lin.store.store import open_store
+run = attach(open_store(LocalBackend(Path(sys.argv[1]))), sys.argv[2])
+for step in range(200):
+    run.log_metric("theirs", step, step=step)
+run.log_param("from", "child")
+run.log_artifact(b"made there", "child.txt")
+"""
+
+
+def test_other_processes_log_to_the_open_run(project: Project, begin: Begin) -> None:
+    run = begin()
+    command = [sys.executable, "-c", ATTACH, str(project.store_root), run.id]
+    children = [subprocess.Popen(command) for _ in range(2)]
+    for step in range(200):
+        run.log_metric("ours", step, step=step)
+    assert [child.wait() for child in children] == [0, 0]
+    run.seal("finished")
+    sealed = read_sealed(project, run.id)
+    assert sealed.metrics == {"ours": 199.0, "theirs": 199.0}
+    assert sealed.params == {"from": "child"}
+    assert [a.path for a in sealed.artifacts] == ["child.txt"]
+    assert (folder_of(project, run.id) / LOG).read_bytes().count(b"\n") == 604
+    assert fold_log(run.start, (folder_of(project, run.id) / LOG).read_bytes()).damaged_lines == 0
+
+
+def test_nothing_is_logged_to_a_sealed_run(project: Project, begin: Begin) -> None:
+    run = begin()
+    run.log_metric("m", 1)
+    run.seal("finished")
+    before = (folder_of(project, run.id) / LOG).read_bytes()
+    with pytest.raises(UsageError, match="has ended"):
+        attach(project.store, run.id)
+    with pytest.raises(UsageError, match="has ended"):
+        run.log_metric("m", 2)
+    with pytest.raises(ConflictError):
+        run.seal("failed")
+    assert (folder_of(project, run.id) / LOG).read_bytes() == before
+    assert read_sealed(project, run.id).status == "finished"
+
+
+def test_what_threads_log_is_recorded_or_refused_but_never_lost(project: Project, begin: Begin) -> None:
+    run = begin()
+    acknowledged: list[str] = []
+
+    def work(name: str) -> None:
+        for number in range(10_000):
+            try:
+                run.log_param(f"{name}{number}", number)
+            except UsageError:
+                return
+            acknowledged.append(f"{name}{number}")
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 500:
+        pass
+    run.seal("finished")
+    for thread in threads:
+        thread.join()
+    assert len(acknowledged) < 40_000
+    assert read_sealed(project, run.id).params.keys() == set(acknowledged)
+
+
+# --- names and values -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", ".", "..", "/etc/passwd", "../x", "a/../x", "a/./b", "a//b", "a/", "a\\b", "C:\\x", "\\\\unc\\x",
+        "a\0b", "a\nb", "\x1b[31m", "a\udcff",
+    ],
+)  # fmt: skip
+def test_hostile_artifact_names_are_refused(project: Project, begin: Begin, path: str) -> None:
+    run = begin()
+    with pytest.raises(UsageError, match="cannot name an artifact"):
+        run.log_artifact(b"x", path)
+    run.seal("finished")
+    assert read_sealed(project, run.id).artifacts == []
+
+
+@pytest.mark.parametrize("path", ["a", "plots/errors.png", "a b/c;d", "%2e%2e/x", "..x", "größe.png", "-rf"])
+def test_odd_but_harmless_artifact_names_are_kept(begin: Begin, path: str) -> None:
+    assert begin().log_artifact(b"x", path).path == path
+
+
+def test_what_is_no_file_is_no_artifact(begin: Begin, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="there is no file"):
+        begin().log_artifact(tmp_path / "missing", "x")
+    with pytest.raises(OutsideError, match="cannot read"):
+        begin().log_artifact(tmp_path, "x")
+
+
+@pytest.mark.parametrize("key", ["", "a\nb", "\x1b]0;x", "k" * 251, "\udcff"])
+def test_keys_that_cannot_be_shown_are_refused_everywhere(begin: Begin, key: str) -> None:
+    run = begin()
+    for log in (run.log_param, run.log_metric, run.set_tag):
+        with pytest.raises(UsageError, match="cannot name a parameter, metric or tag"):
+            log(key, 1)  # type: ignore[arg-type]
+    for facts in ({"params": {key: 1}}, {"tags": {key: "x"}}):
+        with pytest.raises(UsageError, match="cannot name a parameter, metric or tag"):
+            begin(**facts)
+
+
+def test_a_metric_must_be_a_number(begin: Begin) -> None:
+    with pytest.raises(UsageError, match="metric 'm' is not a number: 'high'"):
+        begin().log_metric("m", "high")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (True, True), (None, None), (7, 7), (0.1, 0.1), ("x", "x"),
+        ((1, 2.5), [1, 2.5]), ({1: {"a": None}}, {"1": {"a": None}}),
+        (math.nan, "nan"), (-math.inf, "-inf"), (2**63, "9223372036854775808"), (-(2**63), -(2**63)),
+        (np.float64(0.25), 0.25), (np.int32(4), 4), (np.bool_(True), True), (np.array(2.0), 2.0),
+        (Path("a/b"), "a/b"), (max, "<built-in function max>"),
+    ],
+)  # fmt: skip
+def test_parameters_are_what_json_can_hold(project: Project, begin: Begin, value: Any, kept: Any) -> None:
+    plain = plain_param(value)
+    assert (plain, type(plain)) == (kept, type(kept))
+    run = begin(params={"first": value})
+    run.log_param("second", value)
+    run.seal("finished")
+    assert read_sealed(project, run.id).params == {"first": kept, "second": kept}
+
+
+def test_bytes_that_are_no_text_are_spelled_out(project: Project, begin: Begin) -> None:
+    bad = os.fsdecode(b"caf\xe9")
+    run = begin(name=bad, command=["cat", bad], folder=bad, reason=bad, params={"p": [bad]}, tags={"t": bad})
+    run.log_param("q", {bad: bad})
+    run.set_tag("u", bad)
+    run.seal("failed", error=bad)
+    info = read_run(project.store, run.id)
+    told = r"caf\udce9"
+    assert (info.name, info.command, info.folder, info.reason, info.error) == (told, ["cat", told], told, told, told)
+    assert info.params == {"p": [told], "q": {told: told}}
+    assert info.tags == {"t": told, "u": told}
