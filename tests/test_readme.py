@@ -64,5 +64,6 @@ def test_the_block_for_your_own_project_runs(tmp_path: Path, variables: dict[str
 def write_housing(path: Path) -> None:
     random = np.random.default_rng(1)
     rows = random.normal(size=(60, 2)).round(3)
-    lines = [f"{n},{rm},{lstat},{'' if n % 3 == 0 else round(20 + 3 * rm - lstat, 2)}" for n, (rm, lstat) in enumerate(rows, 1)]
+    numbered = [(n, rm, lstat) for n, (rm, lstat) in enumerate(rows, 1)]
+    lines = [f"{n},{rm},{lstat},{'' if n % 3 == 0 else round(20 + 3 * rm - lstat, 2)}" for n, rm, lstat in numbered]
     path.write_text("\n".join(["ID,rm,lstat,medv", *lines]) + "\n")

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,16 @@ def test_it_answers_as_when_it_was_made(store: Path, tmp_path: Path, maker: Modu
     shutil.copytree(store, folder)
     answers = json.loads((folder / "answers.json").read_text())
     for name, words in maker.QUESTIONS.items():
-        assert maker.ask(folder, words) == answers[name], name
+        assert what_was_said(maker.ask(folder, words), answers[name]) == answers[name], name
+
+
+def what_was_said(answer: Any, before: Any) -> Any:
+    """The answer without the members that a newer lin has added."""
+    if isinstance(answer, dict) and isinstance(before, dict):
+        return {key: what_was_said(value, before[key]) for key, value in answer.items() if key in before}
+    if isinstance(answer, list) and isinstance(before, list) and len(answer) == len(before):
+        return [what_was_said(*pair) for pair in zip(answer, before, strict=True)]
+    return answer
 
 
 @pytest.mark.parametrize("store", GOLDEN, ids=lambda path: path.name)

@@ -2,10 +2,11 @@
 
 import argparse
 
-import lin
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
+
+import lin
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--alpha", type=float, default=1.0)

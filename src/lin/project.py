@@ -79,9 +79,7 @@ def open_project(start: Path, *, store: str | None = None) -> Project:
     )
 
 
-def create_project(
-    folder: Path, *, name: str | None = None, store: str | None = None
-) -> tuple[Project, bool]:
+def create_project(folder: Path, *, name: str | None = None, store: str | None = None) -> tuple[Project, bool]:
     """Write `lineage.toml` and the store in `folder` where they are missing; tells whether anything was.
 
     Raises:

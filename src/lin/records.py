@@ -19,9 +19,7 @@ Kind = Literal["train", "command", "program", "import", "predict", "restore"]
 WORK: frozenset[Kind] = frozenset({"train", "command", "program"})
 """The kinds that people start to learn something: `lin runs` lists these, and `last` is one of them."""
 Status = Literal["finished", "failed", "interrupted"]
-Verdict = Literal[
-    "identical", "same predictions", "within tolerance", "different", "inconclusive", "cannot be re-run"
-]
+Verdict = Literal["identical", "same predictions", "within tolerance", "different", "inconclusive", "cannot be re-run"]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -153,9 +153,7 @@ def test_parts_of_different_checkpoints_do_not_make_one(table: Table) -> None:
     whole.unlink()
     for name in ("1.3", "2.3", "1.2"):
         part, total = name.split(".")
-        whole.with_name(f"{3:020d}.checkpoint.{int(part):010d}.{int(total):010d}.parquet").write_bytes(
-            content
-        )
+        whole.with_name(f"{3:020d}.checkpoint.{int(part):010d}.{int(total):010d}.parquet").write_bytes(content)
     for version in range(3):
         commit_path(table, version).unlink()
     with pytest.raises(OutsideError, match="can no longer be read"):

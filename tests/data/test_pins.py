@@ -39,9 +39,7 @@ def test_a_pin_lists_the_files_in_order_with_the_digest_of_their_bytes(table: Ta
         data = (table.root / file.path).read_bytes()
         assert (file.bytes, file.sha256) == (len(data), digest(data))
     assert pin.reader == ["reader-version-1"]
-    assert pin.schema == (
-        '{"fields":[{"metadata":{},"name":"id","nullable":true,"type":"long"}],"type":"struct"}'
-    )
+    assert pin.schema == ('{"fields":[{"metadata":{},"name":"id","nullable":true,"type":"long"}],"type":"struct"}')
     assert pin.partition_columns == []
 
 

@@ -99,9 +99,7 @@ def test_columns_that_older_files_lack_are_null(make_table: Any) -> None:
         ([1.5, None], pa.float64()),
     ],
 )
-def test_partition_columns_are_filled_with_their_type(
-    make_table: Any, values: list[Any], kind: pa.DataType
-) -> None:
+def test_partition_columns_are_filled_with_their_type(make_table: Any, values: list[Any], kind: pa.DataType) -> None:
     part = pa.table({"d": pa.array(values, kind), "id": [1, 2]})
     _, rows = read_version(make_table(part, partition_by=["d"]))
     assert rows.column_names == ["d", "id"]
@@ -142,9 +140,7 @@ def test_a_type_that_could_change_values_is_refused(make_table: Any) -> None:
     table = make_table(ids(1))
     path = table.log.snapshot().files[0].path
     pq.write_table(pa.table({"id": ["1"]}), table.root / path)
-    with pytest.raises(
-        OutsideError, match=f"'{path}' has column 'id' as string, which is not the table's int64"
-    ):
+    with pytest.raises(OutsideError, match=f"'{path}' has column 'id' as string, which is not the table's int64"):
         read_version(table)
 
 
@@ -246,9 +242,7 @@ def test_a_declared_order_sorts_with_nulls_last(make_table: Any) -> None:
 
 
 def test_equal_rows_stay_as_they_came(make_table: Any) -> None:
-    parts = [
-        pa.table({"id": list(range(n * 50, n * 50 + 50)), "g": [i % 3 for i in range(50)]}) for n in range(3)
-    ]
+    parts = [pa.table({"id": list(range(n * 50, n * 50 + 50)), "g": [i % 3 for i in range(50)]}) for n in range(3)]
     _, rows = read_version(make_table(*parts, order=["g"]))
     expected = sorted(pa.concat_tables(parts).to_pylist(), key=lambda row: row["g"])
     assert rows.to_pylist() == expected
@@ -292,9 +286,7 @@ SCHEMA = pa.schema([("id", pa.int64()), ("x", pa.float64()), ("s", pa.string()),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(st.lists(VALUES, min_size=1, max_size=5), min_size=1, max_size=4))
-def test_what_was_appended_is_read_back_in_order(
-    make_table: Any, tmp_path_factory: Any, batches: Any
-) -> None:
+def test_what_was_appended_is_read_back_in_order(make_table: Any, tmp_path_factory: Any, batches: Any) -> None:
     parts = [pa.Table.from_pylist(batch, schema=SCHEMA) for batch in batches]
     table = make_table(*parts, name=tmp_path_factory.mktemp("law").name)
     _, rows = read_version(table)

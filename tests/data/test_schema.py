@@ -58,9 +58,7 @@ def test_nested_types_keep_their_names_and_nullability() -> None:
 
 
 def test_a_schema_keeps_order_and_nullability() -> None:
-    assert arrow_schema(STRUCT) == pa.schema(
-        [pa.field("x y", pa.int64(), False), pa.field('q"', pa.string())]
-    )
+    assert arrow_schema(STRUCT) == pa.schema([pa.field("x y", pa.int64(), False), pa.field('q"', pa.string())])
 
 
 @pytest.mark.parametrize("kind", [*PRIMITIVES, STRUCT, ARRAY, MAP])
@@ -72,9 +70,7 @@ def test_duckdb_gives_the_same_arrow_type(kind: Any) -> None:
     assert fits(arrow_type(kind), found)
 
 
-@pytest.mark.parametrize(
-    "kind", ["variant", "void", "decimal(39,2)", "decimal(2,3)", "decimal(0,0)", {"type": "x"}]
-)
+@pytest.mark.parametrize("kind", ["variant", "void", "decimal(39,2)", "decimal(2,3)", "decimal(0,0)", {"type": "x"}])
 def test_an_unknown_type_is_named(kind: Any) -> None:
     for convert in (arrow_type, duckdb_type):
         with pytest.raises(OutsideError, match="lin does not read columns of type"):
@@ -114,9 +110,7 @@ def test_names_are_quoted_whatever_is_in_them() -> None:
         ("", "string", None),
     ],
 )
-def test_partition_values_have_the_type_of_their_column(
-    text: str | None, kind: str, expected: object
-) -> None:
+def test_partition_values_have_the_type_of_their_column(text: str | None, kind: str, expected: object) -> None:
     value = parse_partition_value(text, kind)
     assert value.type == arrow_type(kind)
     assert value.as_py() == expected

@@ -28,9 +28,7 @@ def add(path: str, **partition: str | None) -> AddFile:
 
 
 def metadata(partition_columns: tuple[str, ...] = (), **columns: Any) -> Metadata:
-    fields = [
-        {"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in columns.items()
-    ]
+    fields = [{"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in columns.items()]
     return Metadata(
         id="x",
         schema={"type": "struct", "fields": fields},
@@ -123,9 +121,7 @@ def test_struct_fields_that_older_files_lack_are_null(make_table: Any) -> None:
 
 @pytest.mark.parametrize("positions", [False, True])
 def test_no_files_make_an_empty_relation_of_the_same_types(make_table: Any, *, positions: bool) -> None:
-    nested = pa.array(
-        [[{"x": [("k", b"v")]}]], pa.list_(pa.struct([("x", pa.map_(pa.string(), pa.binary()))]))
-    )
+    nested = pa.array([[{"x": [("k", b"v")]}]], pa.list_(pa.struct([("x", pa.map_(pa.string(), pa.binary()))])))
     table = make_table(pa.table({"id": [1], "n": nested}))
     snapshot = table.log.snapshot()
     empty = run(relation(table.root, [], snapshot.metadata, positions=positions))
@@ -133,9 +129,7 @@ def test_no_files_make_an_empty_relation_of_the_same_types(make_table: Any, *, p
     assert empty.schema.equals(rows_of(table, positions=positions).schema)
 
 
-@pytest.mark.parametrize(
-    "name", ["it's.parquet", "a b.parquet", "é.parquet", "x[1]*?.parquet", "back\\slash.parquet"]
-)
+@pytest.mark.parametrize("name", ["it's.parquet", "a b.parquet", "é.parquet", "x[1]*?.parquet", "back\\slash.parquet"])
 def test_a_file_is_read_by_its_very_name(tmp_path: Path, name: str) -> None:
     pq.write_table(pa.table({"id": [1]}), tmp_path / name)
     for decoy in ("x1a.parquet", "x1zz.parquet"):
@@ -179,9 +173,7 @@ def test_old_timestamps_of_96_bits_are_in_utc(tmp_path: Path) -> None:
     moment = datetime(2020, 1, 1, 1, tzinfo=UTC)
     old = pa.table({"t": pa.array([moment], pa.timestamp("us", "UTC"))})
     pq.write_table(old, tmp_path / "x.parquet", use_deprecated_int96_timestamps=True)
-    assert run(relation(tmp_path, [add("x.parquet")], metadata(t="timestamp"))).column("t").to_pylist() == [
-        moment
-    ]
+    assert run(relation(tmp_path, [add("x.parquet")], metadata(t="timestamp"))).column("t").to_pylist() == [moment]
 
 
 def test_what_lies_outside_is_not_reached(tmp_path: Path) -> None:

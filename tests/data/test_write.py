@@ -197,7 +197,8 @@ def test_odd_paths_work(tmp_path: Path, name: str) -> None:
 def test_processes_that_create_the_same_table_make_one(tmp_path: Path) -> None:
     script = (
         "import sys, pyarrow as pa; from pathlib import Path\n"
-        "from lin.data.commit import Attribution; from lin.data.write import create_table; from lin.errors import ConflictError\n"
+        "from lin.data.commit import Attribution; from lin.data.write import create_table\n"
+        "from lin.errors import ConflictError\n"
         "by = Attribution(run=sys.argv[2], user='u', reason='r', lin='1')\n"
         "rows = pa.table({'id': [int(sys.argv[2])]})\n"
         "try: create_table(Path(sys.argv[1]), rows.to_reader(), by, now_ms=0); print(sys.argv[2])\n"

@@ -1,6 +1,9 @@
 """The story of a table and its models, recorded without a single fit."""
 
+import dataclasses
+import shutil
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,12 +12,12 @@ import pytest
 
 from lin.data.tables import Table, open_table
 from lin.data.write import fill_column
-from lin.models.registry import ModelVersion, register_model
-from lin.project import Project, open_project
+from lin.models.registry import ModelVersion, find_version, read_registry, register_model
+from lin.project import Project, create_project, open_project
 from lin.records import Input, ModelRef
 from lin.runs.add import add_table
 from lin.runs.query import RunInfo, read_run
-from lin.runs.record import begin_run, capture
+from lin.runs.record import Capture, begin_run, capture
 from lin.runs.restore import restore_table
 from lin.runs.train import MODEL
 from lin.runs.writes import pin_input, record_write
@@ -23,9 +26,12 @@ from lin.runs.writes import pin_input, record_write
 class Story:
     """A project with the table `housing`, and what people do with it."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self._captured = capture(project)
+    def __init__(self, root: Path) -> None:
+        self.project = dataclasses.replace(open_project(root), actor="ann")
+
+    @cached_property
+    def _captured(self) -> Capture:
+        return capture(self.project)
 
     @property
     def table(self) -> Table:
@@ -79,28 +85,44 @@ class Told(NamedTuple):
     runs: dict[str, str]
 
 
-@pytest.fixture
-def begun(project: Project, tmp_path: Path) -> Story:
-    """A project whose table was just imported."""
-    source = tmp_path / "housing.csv"
+@pytest.fixture(scope="session")
+def _begun(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    root = tmp_path_factory.mktemp("begun") / "project"
+    root.mkdir()
+    source = root.parent / "housing.csv"
     source.write_text("ID,rm\n1,6.5\n2,7.25\n")
+    project = dataclasses.replace(create_project(root, name="boston")[0], actor="ann")
     add_table(project, "housing", source, key=["ID"])
-    return Story(open_project(project.root))
+    return Story(root)
+
+
+@pytest.fixture(scope="session")
+def _told(_begun: Story, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    story = Story(Path(shutil.copytree(_begun.project.root, tmp_path_factory.mktemp("told") / "project")))
+    runs = {"first": story.train().id}
+    runs["filled"] = story.write_back(_find_model(story.project, "boston@1"), "guess")
+    runs["second"] = story.train().id
+    runs["restored"] = story.restore(0)
+    runs["third"] = story.train().id
+    return Told(story, runs)
 
 
 @pytest.fixture
-def find_model() -> Callable[[Project, str], ModelVersion]:
-    from lin.models.registry import find_version, read_registry
-
-    return lambda project, reference: find_version(read_registry(project.store), reference)
+def begun(_begun: Story, tmp_path: Path) -> Story:
+    """A project whose table was just imported."""
+    return Story(Path(shutil.copytree(_begun.project.root, tmp_path / "begun")))
 
 
 @pytest.fixture
-def told(begun: Story, find_model: Callable[[Project, str], ModelVersion]) -> Told:
+def told(_told: Told, tmp_path: Path) -> Told:
     """boston@1 on housing@0; its predictions are housing@1; boston@2 on that; restored as housing@2; boston@3."""
-    runs = {"first": begun.train().id}
-    runs["filled"] = begun.write_back(find_model(begun.project, "boston@1"), "guess")
-    runs["second"] = begun.train().id
-    runs["restored"] = begun.restore(0)
-    runs["third"] = begun.train().id
-    return Told(begun, runs)
+    return Told(Story(Path(shutil.copytree(_told.story.project.root, tmp_path / "told"))), _told.runs)
+
+
+def _find_model(project: Project, reference: str) -> ModelVersion:
+    return find_version(read_registry(project.store), reference)
+
+
+@pytest.fixture(scope="session")
+def find_model() -> Callable[[Project, str], ModelVersion]:
+    return _find_model

@@ -1,5 +1,6 @@
 """Predictions in the data that a model was trained on: found through later writes, and gone after a restore."""
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -106,7 +107,7 @@ def test_the_walk_ends_and_goes_down_whatever_the_log_says(restored: list[int | 
         assert versions[0] == start
         assert versions == sorted(set(versions), reverse=True)
         assert versions[-1] == 0
-        for above, below in zip(versions, versions[1:], strict=False):
+        for above, below in itertools.pairwise(versions):
             to = restored[above]
             assert below == (to if to is not None and to < above else above - 1)
 

@@ -1,4 +1,4 @@
-"""Lineage upwards: through runs, models, write-backs and restores; cut where it is endless, whole where things are gone."""
+"""Lineage upwards: through runs, models, write-backs and restores; cut where endless, whole where things are gone."""
 
 import shutil
 from collections.abc import Callable

@@ -19,9 +19,7 @@ NOW = datetime(2026, 6, 24, 12, tzinfo=UTC)
 
 
 def register(events: Sequence[Event]) -> Change:
-    return Register(
-        model="m", version=len(events) + 1, run="r", artifact="model/model.skops", sha256="0" * 64
-    )
+    return Register(model="m", version=len(events) + 1, run="r", artifact="model/model.skops", sha256="0" * 64)
 
 
 def append(events: Events, op_id: str) -> Event:

@@ -98,9 +98,7 @@ print(backend.list("a"), backend.read("a/small"))
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], preexec_fn=limit, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], preexec_fn=limit, capture_output=True, text=True, check=True)
     assert done.stdout == "cannot write a/large in the store: File too large\n['small'] b'fits'\n"
 
 

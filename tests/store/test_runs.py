@@ -93,9 +93,7 @@ def test_a_newer_record_says_so(tmp_path: Path, make_start) -> None:
     assert "pip install" in caught.value.hint
 
 
-@given(
-    st.lists(st.tuples(st.text(min_size=1), st.floats()), max_size=8), st.integers(min_value=0, max_value=20)
-)
+@given(st.lists(st.tuples(st.text(min_size=1), st.floats()), max_size=8), st.integers(min_value=0, max_value=20))
 def test_whole_lines_survive_a_torn_end(points: list[tuple[str, float]], torn: int) -> None:
     lines = [encode_line(MetricPoint(key=key, value=Real(value), time=1.0)) for key, value in points]
     data = b"".join(lines)

@@ -51,7 +51,8 @@ def main() -> None:
 
 
 def make(folder: Path) -> None:
-    rows = [f"{n},{n % 7},{(n * 13) % 11},{'' if n % 3 == 0 else 5 + n % 7 - 0.5 * ((n * 13) % 11)}" for n in range(1, 41)]
+    measured = [(n, n % 7, n * 13 % 11) for n in range(1, 41)]
+    rows = [f"{n},{rm},{lstat},{'' if n % 3 == 0 else 5 + rm - 0.5 * lstat}" for n, rm, lstat in measured]
     (folder / "housing.csv").write_text("\n".join(["ID,rm,lstat,medv", *rows]) + "\n")
     (folder / "lineage.toml").write_text(SETTINGS)
     lin(folder, "init")
@@ -63,7 +64,8 @@ def make(folder: Path) -> None:
     lin(folder, "restore", "housing", "--version", "0")
     lin(folder, "rerun", "boston@1")
     lin(folder, "register", "last", "boston")
-    lin(folder, "run", "--", "sh", "-c", "echo hello; lin log metric inf inf; lin log metric nan nan; exit 3", codes=(3,))
+    program = "echo hello; lin log metric inf inf; lin log metric nan nan; exit 3"
+    lin(folder, "run", "--", "sh", "-c", program, codes=(3,))
 
 
 def lin(folder: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:

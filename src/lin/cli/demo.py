@@ -66,9 +66,7 @@ class _Story:
 
     def play(self, patient: dict[str, float]) -> dict[str, bool]:
         """Tell the story; returns its claims and whether each held."""
-        self.tell(
-            "442 patients, ten measurements each. For every third one the progression was never measured."
-        )
+        self.tell("442 patients, ten measurements each. For every third one the progression was never measured.")
         self.run("init")
         self.run("add", "diabetes", "diabetes.csv", "--key", "ID")
         self.tell("An experiment is declared in lineage.toml: Ridge and Lasso over a grid of alphas.")
@@ -80,9 +78,7 @@ class _Story:
         self.run("predict", "prognosis@production", "--table", "diabetes", "--into", "progression")
         self.fit_and_promote(2, "trained on filled targets", patient)
 
-        self.tell(
-            "The metrics look better, and the prediction for the same patient is another. Why? Ask the table:"
-        )
+        self.tell("The metrics look better, and the prediction for the same patient is another. Why? Ask the table:")
         self.run("history", "diabetes")
         self.run("diff", "diabetes@0", "diabetes@1", "--limit", "3")
         self.tell("and the model: version 2 stands on what version 1 predicted.")
@@ -99,9 +95,7 @@ class _Story:
     def fit_and_promote(self, version: int, what: str, patient: dict[str, float]) -> None:
         """Run the grid, register its best fit, promote it, and predict with it."""
         self.run("run", "progression")
-        best = self.ask(
-            "runs", "--sort", "metrics.rmse", "--where", f"inputs.diabetes = {version - 1}", "--limit", "1"
-        )
+        best = self.ask("runs", "--sort", "metrics.rmse", "--where", f"inputs.diabetes = {version - 1}", "--limit", "1")
         self.run("register", best[0]["id"][-8:], "prognosis", "--description", what)
         self.run("promote", f"prognosis@{version}", "production")
         self.predict(f"prognosis@{version}", what, patient)
@@ -122,9 +116,7 @@ class _Story:
             f"the fill changed {rows} rows of one column": rows > ENOUGH
             and changed["columns"] == {"progression": rows},
             "it changed the prediction": first != second,
-            "the restored table is equal to version 0": restored["inserted"]
-            + restored["deleted"]
-            + restored["updated"]
+            "the restored table is equal to version 0": restored["inserted"] + restored["deleted"] + restored["updated"]
             == 0,
             "version 3 predicts bit for bit what version 1 did": first == third,
             f"the re-run's verdict is: {proof['verdict']}": proof["verdict"] == "identical",
@@ -133,14 +125,10 @@ class _Story:
     def close(self, held: dict[str, bool]) -> None:
         """The three predictions side by side, and the claims."""
         self.tell("The same patient, three models:")
-        self.console.print(
-            table(("model", "what", "prediction"), [(m, w, repr(v)) for m, w, v in self.predictions])
-        )
+        self.console.print(table(("model", "what", "prediction"), [(m, w, repr(v)) for m, w, v in self.predictions]))
         self.console.print()
         for claim, holds in held.items():
-            self.console.print(
-                line(f"{'yes' if holds else 'NO '}  {claim}", "green" if holds else "bold red")
-            )
+            self.console.print(line(f"{'yes' if holds else 'NO '}  {claim}", "green" if holds else "bold red"))
         self.tell(
             f"All of it is in '{self.folder}': cd {self.folder}, then try lin runs, lin show prognosis@2, lin models."
         )
@@ -182,9 +170,7 @@ class _Story:
             done, output = captured, captured.stdout  # type: ignore[assignment]
             sys.stdout.write(output)
         if done.returncode:
-            raise OutsideError(
-                f"lin {words[0]} failed with exit code {done.returncode}", hint=f"look in {self.folder}"
-            )
+            raise OutsideError(f"lin {words[0]} failed with exit code {done.returncode}", hint=f"look in {self.folder}")
         return output
 
 

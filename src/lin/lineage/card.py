@@ -58,11 +58,7 @@ def _source(project: Project, run: RunInfo) -> str | None:
         return None
     tree = decode(project.store.blobs.read(run.source.tree), SourceTree, where="a source snapshot")
     git = run.source.git
-    where = (
-        f", git {(git.commit or 'no commit')[:12]}{' with uncommitted changes' if git.dirty else ''}"
-        if git
-        else ""
-    )
+    where = f", git {(git.commit or 'no commit')[:12]}{' with uncommitted changes' if git.dirty else ''}" if git else ""
     left_out = f", {len(tree.left_out)} left out" if tree.left_out else ""
     return f"{len(tree.files)} files{left_out}{where} ({run.source.tree[:12]})"
 

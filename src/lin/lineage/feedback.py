@@ -31,9 +31,7 @@ def find_feedback(project: Project, run: RunInfo) -> list[Feedback]:
 
 
 def _feedback(read: TableRef, entry: VersionInfo) -> Feedback:
-    return Feedback(
-        table=read.table, read=read.version, written=entry.version, model=entry.model or "", run=entry.run
-    )
+    return Feedback(table=read.table, read=read.version, written=entry.version, model=entry.model or "", run=entry.run)
 
 
 def walk_back(history: list[VersionInfo], version: int) -> Iterator[VersionInfo]:

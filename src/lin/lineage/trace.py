@@ -97,7 +97,7 @@ class _Tracer:
         detail = f"{newest.operation}" + (f" by {newest.user}" if newest.user else "")
         self._depth += 1
         sources = self._writer(newest.run) if newest.run else []
-        if len(entries) > 1 and not any(s.kind == "run" and s.sources for s in sources):
+        if len(entries) > 1 and not any(s.kind == "run" and (s.sources or s.seen) for s in sources):
             sources.append(self.table(table, entries[1].version))
         self._depth -= 1
         return Node(kind="table", name=name, detail=detail, sources=sources)

@@ -61,9 +61,7 @@ def plan_rerun(project: Project, reference: str) -> Plan:
             hint="lin runs --where \"kind = 'train'\"",
         )
     if run.status != "finished":
-        raise NotReproducibleError(
-            f"run {short(run.id)} cannot be re-run: it is {run.status}", hint="lin runs"
-        )
+        raise NotReproducibleError(f"run {short(run.id)} cannot be re-run: it is {run.status}", hint="lin runs")
     table = run.table_inputs[0]
     gone = _missing_source(project, run)
     if gone:
@@ -114,9 +112,7 @@ def recorded_environment(project: Project, run: RunInfo) -> Environment | None:
     """The environment that the run recorded."""
     if run.environment is None:
         return None
-    return decode(
-        project.store.blobs.read(run.environment), Environment, where=f"environment of run {short(run.id)}"
-    )
+    return decode(project.store.blobs.read(run.environment), Environment, where=f"environment of run {short(run.id)}")
 
 
 def _missing_source(project: Project, run: RunInfo) -> list[str]:

@@ -61,9 +61,7 @@ def verify_runs(project: Project, first: str, second: str, *, tolerance: float |
         NotFoundError: no such run. UsageError: one of them did not finish, or the tolerance is not a number ≥ 0.
     """
     check_tolerance(tolerance)
-    return compare_runs(
-        project.store.blobs, _finished(project, first), _finished(project, second), tolerance=tolerance
-    )
+    return compare_runs(project.store.blobs, _finished(project, first), _finished(project, second), tolerance=tolerance)
 
 
 def check_tolerance(tolerance: float | None) -> None:
@@ -278,7 +276,5 @@ def _environments(blobs: Blobs, a: RunInfo, b: RunInfo) -> list[str]:
 def _finished(project: Project, reference: str) -> RunInfo:
     run = find_run_behind(project, reference)
     if run.status != "finished":
-        raise UsageError(
-            f"run {short(run.id)} is {run.status}; only finished runs can be compared", hint="lin runs"
-        )
+        raise UsageError(f"run {short(run.id)} is {run.status}; only finished runs can be compared", hint="lin runs")
     return run

@@ -18,9 +18,7 @@ from lin.runs import probe
 
 _SECONDS = 60
 # the folder of the caller must not stand in for the standard library, nor count as installed
-_RUN_STDIN = (
-    "import sys; sys.path = [p for p in sys.path if p]; exec(compile(sys.stdin.read(), 'probe', 'exec'))"
-)
+_RUN_STDIN = "import sys; sys.path = [p for p in sys.path if p]; exec(compile(sys.stdin.read(), 'probe', 'exec'))"
 
 
 def capture_environment() -> Environment:

@@ -31,9 +31,7 @@ def run_experiment(
     overrides = dict(parse_param(text) for text in params)
     if experiment.command is not None:
         if version is not None:
-            raise UsageError(
-                f"experiment '{name}' is a command: it reads what it wants", hint=f"lin run {name}"
-            )
+            raise UsageError(f"experiment '{name}' is a command: it reads what it wants", hint=f"lin run {name}")
         return _run_commands(project, name, experiment, overrides, report)
     table = open_table(project, experiment.table or "")
     fits = plan_fits(experiment, table, overrides)

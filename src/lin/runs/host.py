@@ -140,9 +140,7 @@ def _platform_uuid() -> str:
 
     command = ["/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice"]
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=10, check=False
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     lines = [line for line in answer.stdout.splitlines() if "IOPlatformUUID" in line]
@@ -167,9 +165,7 @@ def _cpu_model() -> str:
         return probe.sysctl("machdep.cpu.brand_string").partition(":")[2].strip()
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
-            return next(
-                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
-            )
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         return ""
 

@@ -168,9 +168,7 @@ def _read_all(store: Store, damaged: list[str]) -> Iterator[RunInfo]:
             damaged.append(error.message)
 
 
-def _select(
-    runs: Iterable[RunInfo], condition: Expression | None, kinds: frozenset[Kind] | None
-) -> Iterator[RunInfo]:
+def _select(runs: Iterable[RunInfo], condition: Expression | None, kinds: frozenset[Kind] | None) -> Iterator[RunInfo]:
     for run in runs:
         if (kinds is None or run.kind in kinds) and (condition is None or matches(condition, RunFields(run))):
             yield run

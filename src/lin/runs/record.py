@@ -307,16 +307,12 @@ def _text(text: str) -> str:
 
 def _key(key: str) -> str:
     if not key or len(key) > 250 or any(ord(c) < 32 for c in key) or _text(key) != key:  # noqa: PLR2004
-        raise UsageError(
-            f"{key!r} cannot name a parameter, metric or tag", hint="use 1 to 250 printable characters"
-        )
+        raise UsageError(f"{key!r} cannot name a parameter, metric or tag", hint="use 1 to 250 printable characters")
     return key
 
 
 def _artifact_path(path: str) -> str:
     steps = {"", ".", ".."} & set(path.split("/"))
     if steps or "\\" in path or any(ord(c) < 32 for c in path) or _text(path) != path:  # noqa: PLR2004
-        raise UsageError(
-            f"{path!r} cannot name an artifact", hint="use a relative path such as plots/errors.png"
-        )
+        raise UsageError(f"{path!r} cannot name an artifact", hint="use a relative path such as plots/errors.png")
     return path

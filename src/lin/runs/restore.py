@@ -79,9 +79,7 @@ def version_of_run(project: Project, table: Table, reference: str) -> int:
     run = find_run(project.store, reference)
     versions = [read.version for read in run.table_inputs if read.table == table.name]
     if not versions:
-        raise UsageError(
-            f"run {short(run.id)} did not read table '{table.name}'", hint=f"lin show {short(run.id)}"
-        )
+        raise UsageError(f"run {short(run.id)} did not read table '{table.name}'", hint=f"lin show {short(run.id)}")
     return versions[0]
 
 
@@ -94,7 +92,5 @@ def version_at_time(table: Table, text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(
-            f"'{text}' is not a time", hint="write it as 2026-11-22 or '2026-11-22 14:30'"
-        ) from error
+        raise UsageError(f"'{text}' is not a time", hint="write it as 2026-11-22 or '2026-11-22 14:30'") from error
     return version_at(table, moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -35,9 +35,7 @@ _GIT_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_
 _DERIVED = ("__pycache__", "node_modules")
 _SECRETS = (".env", ".env.*", ".netrc", ".pgpass", ".pypirc", "*.pem", "id_rsa", "id_ecdsa", "id_ed25519")
 _EXAMPLES = (".env.example", ".env.sample", ".env.template")
-_ADDRESS = re.compile(
-    r"(https?|ssh|git|git\+ssh|ssh\+git|ftps?)://(?:[^/?#]*@)?([^/?#@]+)([^?#]*)", re.DOTALL
-)
+_ADDRESS = re.compile(r"(https?|ssh|git|git\+ssh|ssh\+git|ftps?)://(?:[^/?#]*@)?([^/?#@]+)([^?#]*)", re.DOTALL)
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
 _SCP_ADDRESS = re.compile(r"(?:[^/]*@)?([^/:@]+:[^/?#][^?#]*|[^/:@]+:/[^?#]+)", re.DOTALL)
 
@@ -104,9 +102,7 @@ def _below(exclude: Sequence[str]) -> list[str]:
 
 def _walk(root: Path, exclude: Sequence[str]) -> Iterator[str]:
     left: list[str] = []
-    for folder, folders, names in os.walk(
-        root, onerror=lambda error: left.append(os.fsdecode(error.filename))
-    ):
+    for folder, folders, names in os.walk(root, onerror=lambda error: left.append(os.fsdecode(error.filename))):
         base = "" if Path(folder) == root else f"{Path(folder).relative_to(root).as_posix()}/"
         entered = [
             name
@@ -122,9 +118,7 @@ def _walk(root: Path, exclude: Sequence[str]) -> Iterator[str]:
     yield from (Path(path).relative_to(root).as_posix() for path in left if Path(path) != root)
 
 
-def _snapshot(
-    root: Path, paths: Sequence[str], blobs: Blobs, largest_file: int, largest_total: int
-) -> SourceTree:
+def _snapshot(root: Path, paths: Sequence[str], blobs: Blobs, largest_file: int, largest_total: int) -> SourceTree:
     files: list[SourceFile] = []
     left_out: list[LeftOut] = []
     links: dict[str, bool] = {}
@@ -175,9 +169,7 @@ def _read_regular(path: Path, largest: int) -> _Content | str:
     return _Content(data, bool(status.st_mode & stat.S_IXUSR))
 
 
-def _objection(
-    root: Path, path: str, status: os.stat_result, largest: int, links: dict[str, bool]
-) -> str | None:
+def _objection(root: Path, path: str, status: os.stat_result, largest: int, links: dict[str, bool]) -> str | None:
     """Why that file does not go into a snapshot, or None."""
     name = path.rpartition("/")[2]
     reasons = {
@@ -186,8 +178,7 @@ def _objection(
         "it is a symbolic link": stat.S_ISLNK(status.st_mode),
         "it is a folder that was not entered": stat.S_ISDIR(status.st_mode),
         "it is not a regular file": not stat.S_ISREG(status.st_mode),
-        "its name says that it holds secrets": name not in _EXAMPLES
-        and any(fnmatchcase(name, s) for s in _SECRETS),
+        "its name says that it holds secrets": name not in _EXAMPLES and any(fnmatchcase(name, s) for s in _SECRETS),
         f"it is larger than {largest} bytes": status.st_size > largest,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
@@ -240,9 +231,7 @@ def _ask_git(root: Path, exclude: Sequence[str]) -> _Repository | None:
     listed = _run_git(root, listing, unfiltered) if status is not None else None
     if status is None or not listed:
         return None
-    return _Repository(
-        _read_status(status, config), _without_virtual_environments(listed.rstrip("\0").split("\0"))
-    )
+    return _Repository(_read_status(status, config), _without_virtual_environments(listed.rstrip("\0").split("\0")))
 
 
 def _run_git(root: Path, arguments: Sequence[str], extra: Mapping[str, str] | None = None) -> str | None:
@@ -287,9 +276,7 @@ def _without_filters(config: Mapping[str, str]) -> dict[str, str]:
 
 def _read_status(status: str, config: Mapping[str, str]) -> Git:
     lines = status.rstrip("\0").split("\0")
-    headers = dict(
-        line[2:].split(" ", 1) for line in lines if line.startswith("# branch.") and line.count(" ") > 1
-    )
+    headers = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch.") and line.count(" ") > 1)
     commit, branch = headers.get("branch.oid"), headers.get("branch.head")
     remote = config.get(f"branch.{branch}.remote", "origin")
     address = config.get(f"remote.{remote}.url") or config.get("remote.origin.url", "")
@@ -336,9 +323,7 @@ def restore_source(tree: SourceTree, blobs: Blobs, target: Path) -> None:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         taken = any(target.iterdir())
     except (FileExistsError, NotADirectoryError) as error:
-        raise ConflictError(
-            f"{target} cannot be a folder: a file is in its place", hint="name a new folder"
-        ) from error
+        raise ConflictError(f"{target} cannot be a folder: a file is in its place", hint="name a new folder") from error
     except OSError as error:
         raise _cannot_restore(target, error) from error
     if taken:

@@ -161,9 +161,7 @@ class _Parser:
         self.start, self.end = match.span(self.kind)
         if self.kind == "bad" and self.word != ".":
             is_quote = self.word in "'\"`"
-            raise self.error(
-                "this quote is never closed" if is_quote else f"{self.word!r} has no meaning here"
-            )
+            raise self.error("this quote is never closed" if is_quote else f"{self.word!r} has no meaning here")
         return left
 
     def error(self, message: str, at: int | None = None, *, hint: str | None = None) -> UsageError:
@@ -251,18 +249,14 @@ class _Parser:
             head, _, key = self.word.partition(".")
             kind = _KINDS.get(head.lower())
             if kind is None:
-                hint = nearest(
-                    _clip(head), list(_KINDS), instead="metrics, params, tags, attributes or inputs"
-                )
+                hint = nearest(_clip(head), list(_KINDS), instead="metrics, params, tags, attributes or inputs")
                 raise self.error(f"there are no '{_clip(head)}' in a run", hint=hint)
             return self.attribute(_unquote(key)) if kind == "attributes" else self.named(kind, _unquote(key))
         if self.kind != "word" or self.word.lower() in _WORDS:
             raise self.expected("a field such as metrics.rmse")
         if self.word.lower() in _KINDS:
             before = self.advance()
-            raise self.expected(
-                "a name", hint=f"as in {before.lower()}.NAME; odd names stand in double quotes"
-            )
+            raise self.expected("a name", hint=f"as in {before.lower()}.NAME; odd names stand in double quotes")
         return self.attribute(self.word)
 
     def attribute(self, name: str) -> Field:
@@ -297,9 +291,7 @@ class _Parser:
         elif self.kind == "word" and self.word.lower() in {"nan", "inf", "infinity"}:
             value = math.nan if self.word.lower() == "nan" else math.inf
         else:
-            raise self.expected(
-                "a value", hint=f"text stands in quotes: '{_clip(self.word)}'" if self.word else None
-            )
+            raise self.expected("a value", hint=f"text stands in quotes: '{_clip(self.word)}'" if self.word else None)
         if objection := _objection(field, op, value):
             raise self.error(f"{format_field(field)} {objection}")
         self.advance()

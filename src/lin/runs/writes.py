@@ -45,12 +45,8 @@ def record_write(
     The commit is on disk before the run is sealed: a kill in between leaves the version whole, with the id of a run
     that then counts as abandoned.
     """
-    recorder = begin_run(
-        project, capture(project), kind=kind, name=name, reason=reason, inputs=inputs, params=params
-    )
-    attribution = Attribution(
-        run=recorder.id, user=project.actor, reason=reason, model=model, lin=__version__
-    )
+    recorder = begin_run(project, capture(project), kind=kind, name=name, reason=reason, inputs=inputs, params=params)
+    attribution = Attribution(run=recorder.id, user=project.actor, reason=reason, model=model, lin=__version__)
     try:
         version = commit(attribution)
         _, written = pin_input(project, table, version)

@@ -86,6 +86,4 @@ def _checked(path: Path, sha256: str) -> Iterator[bytes]:
         whole.update(chunk)
         yield chunk
     if whole.hexdigest() != sha256:
-        raise OutsideError(
-            f"{path} changed while it was read", hint="run the command again when it is at rest"
-        )
+        raise OutsideError(f"{path} changed while it was read", hint="run the command again when it is at rest")
