@@ -31,6 +31,7 @@ def _structs() -> list[type]:
         (SMALL + "[tables.t]\npath = 'x'\nkeys = ['a']", "unknown key 'keys' [tables.t]", "did you mean 'key'?"),
         (SMALL + "[experiments.e]\nsplit = { sede = 1 }", "[experiments.e.split]", "did you mean 'seed'?"),
         ("[project]\nname = 1", "project.name: Expected `str`, got `int`", None),
+        (SMALL + "[experiments.e]\ntarget = 1", "lineage.toml: [experiments.e] target: Expected", None),
         ("", "Object missing required field `project`", None),
         ("[project", "lineage.toml is not valid TOML", None),
         (SMALL + "[tables.'../up']\npath = 'x'", "'../up' cannot name a table", "use letters"),

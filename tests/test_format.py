@@ -27,6 +27,14 @@ def test_an_example_is_what_the_code_reads_and_writes(example: str) -> None:
     assert json.loads(records.encode(record)) == raw
 
 
+def test_results_have_every_member() -> None:
+    (example,) = [text for text in EXAMPLES if '"start/1"' in text]
+    start = records.decode(example.encode(), records.Start, where="the example")
+    full = json.loads(records.encode_in_full(start))
+    assert set(json.loads(example)) < set(full)
+    assert (full["format"], full["tags"], full["inputs"][0]["order"]) == ("start/1", {}, [])
+
+
 def test_the_lines_of_a_log_carry_their_checksums() -> None:
     assert len(LINES) == 1
     lines, damaged = decode_lines(LINES[0].encode(), "the example")

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +20,7 @@ from lin.errors import UsageError
 from lin.project import Project, open_project
 from lin.records import Status
 from lin.runs.execute import RUN_VARIABLE, STORE_VARIABLE
+from lin.runs.host import capture_process
 from lin.runs.record import Capture, Recorder, attach, begin_run, capture
 from lin.runs.writes import pin_input
 
@@ -125,7 +126,7 @@ def start_run(
                 atexit.register(_end_at_exit)
             recorder = begin_run(
                 project,
-                _session.captured,
+                replace(_session.captured, process=capture_process()),  # it may have been captured before a fork
                 kind="program",
                 name=name or experiment or "run",
                 experiment=experiment,

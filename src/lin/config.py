@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from lin.errors import LinError, NotFoundError, UsageError, nearest
+from lin.errors import NotFoundError, UsageError, nearest
 
 FILE_NAME = "lineage.toml"
 LARGEST_FILE = 1 << 20
@@ -128,7 +128,7 @@ def parse_config(text: str, name: str = FILE_NAME) -> Config:
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
-        raise _explain(error, name) from error
+        raise _explain(error, raw, name) from error
     for section, what in (
         (config.tables, "a table"),
         (config.experiments, "an experiment"),
@@ -153,10 +153,18 @@ def _check_experiment(experiment: ExperimentSetting, where: str) -> None:
         )
 
 
-def _explain(error: msgspec.ValidationError, name: str) -> LinError:
+def _explain(error: msgspec.ValidationError, raw: dict[str, Any], name: str) -> UsageError:
+    """What is wrong and where; msgspec does not tell which table, experiment or model it is in, so each is tried."""
+    where = ""
+    for section, kind in (("tables", TableSetting), ("experiments", ExperimentSetting)):
+        for key, value in raw[section].items() if isinstance(raw.get(section), dict) else ():
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError as inner:
+                where, error = f"[{section}.{key}] ", inner
     message, _, place = str(error).partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
-    return UsageError(f"{name}: {place}: {message}" if place else f"{name}: {message}")
+    return UsageError(f"{name}: {where}{place}: {message}" if place else f"{name}: {where}{message}")
 
 
 def _refuse_unknown(raw: object, kind: Any, name: str, at: list[str]) -> None:

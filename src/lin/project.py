@@ -83,7 +83,8 @@ def create_project(folder: Path, *, name: str | None = None, store: str | None =
     """Write `lineage.toml` and the store in `folder` where they are missing; tells whether anything was.
 
     Raises:
-        UsageError: an existing `lineage.toml` is wrong. OutsideError: the folder cannot be written.
+        UsageError: an existing `lineage.toml` is wrong. ConflictError: it has another name.
+        OutsideError: the folder cannot be written.
     """
     path = folder / FILE_NAME
     fresh = not path.exists()
@@ -92,6 +93,10 @@ def create_project(folder: Path, *, name: str | None = None, store: str | None =
         setting["project"]["store"] = store or ".lin"
         _write(path, _toml(setting) + STARTER, replace=False)
     config = read_config(path)
+    if name not in {None, config.project.name}:
+        raise ConflictError(
+            f"{FILE_NAME} here names the project '{config.project.name}', not '{name}'", hint="change the name there"
+        )
     backend = local_backend(store or config.project.store, folder)
     fresh = fresh or backend.size("store.json") is None
     create_store(backend)

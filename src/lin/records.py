@@ -406,6 +406,21 @@ def _is_newer(found: str, known: str) -> bool:
     return name == known_name and number.isdigit() and int(number) > int(known_number)
 
 
+def encode_in_full(value: Any) -> bytes:
+    """`value` as JSON with every member of its records, those with their default too: the shape of `--json`."""
+    return msgspec.json.encode(_in_full(value), enc_hook=_encode_hook) + b"\n"
+
+
+def _in_full(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        tag = {config.tag_field: config.tag} if config.tag_field else {}
+        return tag | {name: _in_full(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, dict):
+        return {key: _in_full(item) for key, item in value.items()}
+    return [_in_full(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def digest(data: bytes) -> str:
     """The sha256 of `data` in hex."""
     return hashlib.sha256(data).hexdigest()

@@ -44,3 +44,8 @@ def test_json(lin):
             "identical": False,
         }
     )
+
+
+def test_a_keyed_table_as_a_multiset(lin):
+    diff = lin("diff", "housing", 0, 1, "--multiset", "--json").json()
+    assert (diff["key"], diff["inserted"], diff["deleted"], diff["updated"]) == (None, 173, 173, 0)

@@ -87,7 +87,7 @@ MISTAKES = [
     Mistake("promote bosto@1 production", NOT_FOUND, "no model 'bosto'", "did you mean 'boston'?"),
     Mistake("promote boston@9 production", NOT_FOUND, "has no version 9", "lin show boston"),
     Mistake("predict boston@9 --row {}", NOT_FOUND, "has no version 9", "lin show boston"),
-    Mistake("predict boston@staging --row {}", NOT_FOUND, "is in staging", "lin promote boston@1 staging"),
+    Mistake("predict boston@staging --row {}", NOT_FOUND, "is in staging", "lin show boston"),
     Mistake("predict boston --row {}", USAGE, "'boston' names no version", "boston@production"),
     Mistake(
         "predict boston@prod --row {}",
@@ -98,7 +98,7 @@ MISTAKES = [
     Mistake("promote boston@1 prod", USAGE, "'prod' is not a stage", "stages are none, staging, production"),
     Mistake("run wine", NOT_FOUND, "no experiment 'wine'", "declare [experiments.wine] in lineage.toml"),
     Mistake("run -- no-such-program", NOT_FOUND, "no program 'no-such-program'", "give its path, or check PATH"),
-    Mistake("predict boston@1 --file no.csv", NOT_FOUND, "no file no.csv", None),
+    Mistake("predict boston@1 --file no.csv", NOT_FOUND, "no file 'no.csv'", None),
     Mistake("add wine no.csv", NOT_FOUND, "no file or folder 'no.csv'", "lin add NAME FILE.csv"),
     # columns
     Mistake(f"train --table housing {RIDGE.replace('medv', 'mdev')}", USAGE, "'mdev'", "did you mean 'medv'?"),
@@ -109,7 +109,7 @@ MISTAKES = [
     Mistake(
         """predict boston@1 --row '{"crim": 1, "age": 1}'""",
         USAGE,
-        "needs column 'rm', which is missing",
+        "needs columns that are missing: 'rm'",
         "did you mean 'crim'?",
     ),
     Mistake(
@@ -131,7 +131,7 @@ MISTAKES = [
     Mistake(
         "runs", USAGE, "lineage.toml is not valid TOML: Expected '=' after a key", None, toml("target =", "target")
     ),
-    Mistake("runs", USAGE, "lineage.toml: experiments", None, toml('target = "medv"', "target = 3")),
+    Mistake("runs", USAGE, "lineage.toml: [experiments.housing] target", None, toml('target = "medv"', "target = 3")),
     Mistake("runs", USAGE, "[experiments.housing] lacks 'target'", None, toml('target = "medv"', "")),
     Mistake("runs", NOT_FOUND, "no lineage.toml in ", "lin init", no_project),
     Mistake("tables", NOT_FOUND, "no lin store in ", "lin init", toml('store = ".lin"', 'store = "elsewhere"')),
@@ -163,7 +163,7 @@ MISTAKES = [
     Mistake(
         "add wine wine.csv",
         USAGE,
-        "wine.csv, line 3: the row has 1 fields, and the header 2",
+        "wine.csv, line 3: the row has 1 field, and the header 2",
         "--fill-short-rows",
         file("wine.csv", "a,b\n1,2\n1\n"),
     ),
@@ -225,7 +225,7 @@ MISTAKES = [
         f"train --table housing@0 {RIDGE}",
         USAGE,
         "target 'medv' is null in 173 of 506 rows",
-        'rows = "medv is not null"',
+        '--rows "medv is not null"',
     ),
     Mistake(f"train --table housing {RIDGE} --metrics rsme", USAGE, "rsme", "did you mean 'rmse'?"),
     Mistake(f"train --table housing {RIDGE} --test-size 2", USAGE, "2", None),

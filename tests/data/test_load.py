@@ -149,7 +149,7 @@ def test_ragged_rows_are_found_where_they_are(tmp_path: Path, rows: list[list[st
         assert load_source(path).num_rows == len(rows)
         return
     before = "\n".join(["a,b,c", *quoted[:bad], ""]).replace("\r\n", "\n").replace("\r", "\n")
-    expected = f"a.csv, line {before.count(chr(10)) + 1}: the row has {len(rows[bad])} fields"
+    expected = f"a.csv, line {before.count(chr(10)) + 1}: the row has {len(rows[bad])} field"
     assert refusal(path).message.startswith(expected)
     if all(len(row) <= 3 for row in rows):
         filled = load_source(path, fill_short_rows=True)

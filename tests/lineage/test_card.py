@@ -62,7 +62,7 @@ def test_source_and_environment_are_told_in_a_line(project: Project) -> None:
     (project.root / ".env").write_text("TOKEN=x\n")
     plain = card()
     assert plain.run.source is not None
-    assert plain.source == f"1 files, 1 left out ({plain.run.source.tree[:12]})"
+    assert plain.source == f"1 file, 1 left out ({plain.run.source.tree[:12]})"
     git("init", "-q")
     assert ", git no commit with uncommitted changes (" in (card().source or "")
     git("add", "lineage.toml", ".env")

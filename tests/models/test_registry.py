@@ -84,7 +84,7 @@ def test_what_is_not_there_is_said_with_what_to_type(project: Project, finish_ru
         ("bostn@1", NotFoundError, "there is no model 'bostn'; registered: boston", "did you mean 'boston'?"),
         ("boston@2", NotFoundError, "model 'boston' has no version 2; it has 1", "lin show boston"),
         ("boston@0", NotFoundError, "model 'boston' has no version 0; it has 1", "lin show boston"),
-        ("boston@production", NotFoundError, "no version of model 'boston' is in production", "lin promote"),
+        ("boston@production", NotFoundError, "no version of model 'boston' is in production", "lin show boston"),
         ("boston@prodution", UsageError, "'prodution' is neither a version nor a stage", "did you mean 'production'?"),
         ("boston", UsageError, "'boston' names no version of model 'boston'", "boston@1"),
     ]

@@ -144,9 +144,7 @@ pkg-1.dist-info/RECORD,,\r
 
 def test_a_record_is_the_same_whatever_installed_it():
     expected = "pkg-1.dist-info/METADATA,sha256=DDD\npkg/__init__.py,sha256=BBB\npkg/data.bin,sha256=CCC\n"
-    assert (
-        probe.record_digest(PIP) == probe.record_digest(UV) == hashlib.sha256(expected.encode()).hexdigest()
-    )
+    assert probe.record_digest(PIP) == probe.record_digest(UV) == hashlib.sha256(expected.encode()).hexdigest()
     assert probe.record_digest(PIP.replace("CCC", "XXX")) != probe.record_digest(PIP)
 
 

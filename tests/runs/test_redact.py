@@ -87,9 +87,7 @@ def test_what_is_no_secret_stays(argv):
 
 
 def test_names_are_read_as_words():
-    assert all(
-        map(says_secret, ["HF_TOKEN", "--api-key", "apiKey", "aws_secret_access_key", "oauth", "X-Auth"])
-    )
+    assert all(map(says_secret, ["HF_TOKEN", "--api-key", "apiKey", "aws_secret_access_key", "oauth", "X-Auth"]))
     assert not any(map(says_secret, ["tokens", "tokenizer", "author", "key", "path", "--pass", ""]))
 
 

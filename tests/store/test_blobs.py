@@ -40,5 +40,5 @@ def test_a_torn_blob_is_not_taken_for_the_content(blobs: Blobs, tmp_path: Path) 
 
 
 def test_a_missing_file_is_named(blobs: Blobs, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"there is no file .*/nowhere"):
+    with pytest.raises(NotFoundError, match=r"there is no file '.*/nowhere'"):
         blobs.put_file(tmp_path / "nowhere")

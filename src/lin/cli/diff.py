@@ -23,6 +23,7 @@ def diff(
     key: Annotated[
         list[str] | None, typer.Option("--key", metavar="COLUMN", help="Match rows by this; repeatable.")
     ] = None,
+    multiset: Annotated[bool, typer.Option("--multiset", help="Compare whole rows, whatever the key.")] = False,
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="Show this many changed rows.")] = 20,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there is a difference.")] = False,
     store: StorePath = None,
@@ -33,7 +34,8 @@ def diff(
     from lin.data.tables import open_table
 
     name, old, new = _versions(versions)
-    result = diff_versions(open_table(open_project(store), name), old, new, key=key, limit=limit)
+    chosen = [] if multiset else key
+    result = diff_versions(open_table(open_project(store), name), old, new, key=chosen, limit=limit)
     emit(result, view, as_json=as_json)
     if exit_code and not result.identical:
         raise typer.Exit(ExitCode.NO)

@@ -26,9 +26,9 @@ NARROW = 8
 def emit(result: Any, view: "Callable[[Any], Iterable[RenderableType]]", *, as_json: bool) -> None:
     """Print a result: its record as JSON, or what `view` makes of it. A reader that leaves early is no error."""
     if as_json:
-        from lin.records import encode
+        from lin.records import encode_in_full
 
-        data = _escape_json(encode(result).decode()).encode()
+        data = _escape_json(encode_in_full(result).decode()).encode()
     else:
         data = _render(view(result)).encode(sys.stdout.encoding, "backslashreplace")
     try:

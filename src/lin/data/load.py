@@ -101,7 +101,9 @@ def _require_unique(rows: "pa.Table", key: list[str]) -> None:
         nulls = rows.column(name).is_null()
         if pc.any(nulls).as_py():
             row = pc.index(nulls, value=True).as_py() + 1
-            raise UsageError(f"row {row} has no value in the key column '{name}'")
+            raise UsageError(
+                f"row {row} has no value in the key column '{name}'", hint="give it one, or choose another --key"
+            )
     try:
         counts = rows.group_by(key, use_threads=False).aggregate([([], "count_all")])
     except pa.ArrowNotImplementedError as error:
@@ -130,7 +132,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise NotFoundError(f"there is no file {path}") from None
+        raise NotFoundError(f"there is no file '{path}'", hint="check its path") from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, not a file", hint="name one file in it") from None
     except OSError as error:
@@ -347,7 +349,7 @@ def _mend(data: bytes, name: str, fill_short_rows: bool) -> bytes:
             missing = (expected or 0) - fields
             if fields and (missing < 0 or (missing and not fill_short_rows)):
                 raise UsageError(
-                    f"{name}, line {line}: the row has {fields} fields, and the header {expected}",
+                    f"{name}, line {line}: the row has {fields} field{'s' * (fields != 1)}, and the header {expected}",
                     hint="mend the file" if missing < 0 else "mend the file, or fill with nulls: --fill-short-rows",
                 )
             ending = raw[len(raw.rstrip("\r\n")) :]

@@ -60,7 +60,7 @@ def _source(project: Project, run: RunInfo) -> str | None:
     git = run.source.git
     where = f", git {(git.commit or 'no commit')[:12]}{' with uncommitted changes' if git.dirty else ''}" if git else ""
     left_out = f", {len(tree.left_out)} left out" if tree.left_out else ""
-    return f"{len(tree.files)} files{left_out}{where} ({run.source.tree[:12]})"
+    return f"{len(tree.files)} file{'s' * (len(tree.files) != 1)}{left_out}{where} ({run.source.tree[:12]})"
 
 
 def _environment(project: Project, run: RunInfo) -> str | None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+MOST_NAMED = 5
+"""As many missing columns are named in a message."""
+
+
 class Predictions(msgspec.Struct, frozen=True, kw_only=True):
     """Predictions in the order of the rows; `keys` holds the table's key of each row, where there is one."""
 
@@ -75,9 +79,9 @@ class Scorer:
         """
         missing = [name for name in self.features if name not in rows.column_names]
         if missing:
+            named = ", ".join(f"'{name}'" for name in missing[:MOST_NAMED]) + ", …" * (len(missing) > MOST_NAMED)
             raise UsageError(
-                f"model {self.version.reference} needs column '{missing[0]}', which is missing"
-                + (f", as are {len(missing) - 1} more" if len(missing) > 1 else ""),
+                f"model {self.version.reference} needs columns that are missing: {named}",
                 hint=nearest(missing[0], rows.column_names, instead=f"it needs: {', '.join(self.features)}"),
             )
         frame = rows.select(self.features).to_pandas()

@@ -131,7 +131,7 @@ def find_version(registry: Registry, reference: str) -> ModelVersion:
         )
     holders = [v for v in versions if v.stage == stage]
     if not holders:
-        raise NotFoundError(f"no version of model '{name}' is in {stage}", hint=f"lin promote {name}@1 {stage}")
+        raise NotFoundError(f"no version of model '{name}' is in {stage}", hint=f"lin show {name}")
     return holders[-1]
 
 

@@ -1,6 +1,6 @@
 """Restoring a table as a recorded run: to a version, to a time, or to what a run read."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -93,4 +93,6 @@ def version_at_time(table: Table, text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"'{text}' is not a time", hint="write it as 2026-11-22 or '2026-11-22 14:30'") from error
+    if not moment.microsecond:
+        moment += timedelta(microseconds=999_999)  # a whole second is all of it: that is how times are shown
     return version_at(table, moment if moment.tzinfo else moment.replace(tzinfo=UTC))

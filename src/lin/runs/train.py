@@ -265,7 +265,7 @@ class _Prepared:
             if frame[fit.target].isna().any():
                 raise UsageError(
                     f"target '{fit.target}' is null in {int(frame[fit.target].isna().sum())} of {len(frame)} rows",
-                    hint=f'leave them out: rows = "{fit.target} is not null"',
+                    hint=f'leave them out: --rows "{fit.target} is not null", or rows = "…" in lineage.toml',
                 )
             parts = split_rows(frame[features], frame[fit.target], fit.test_size, fit.seed)
             self._splits[key] = _Split(features, *parts)

@@ -38,7 +38,7 @@ class Blobs:
             sha256 = whole.hexdigest()
             self._put(sha256, size, _checked(path, sha256))
         except FileNotFoundError as error:
-            raise NotFoundError(f"there is no file {path}") from error
+            raise NotFoundError(f"there is no file '{path}'", hint="check its path") from error
         except OSError as error:
             raise OutsideError(f"cannot read {path}: {error.strerror}") from error
         return sha256, size
