@@ -53,8 +53,7 @@ def summarise_version(table: Table, version: int | None = None, *, sample: int =
 
     Raises:
         NotFoundError: no such version. OutsideError: a file is missing, damaged or refused, or the version
-            needs
-            a feature that lin lacks. UsageError: the table's order names no column.
+            needs a feature that lin lacks. UsageError: the table's order names no column.
     """
     snapshot = table.log.snapshot(version)
     require_readable(table.log, snapshot)
