@@ -46,7 +46,7 @@ def test_a_run_is_shown_although_its_table_is_gone(told) -> None:
     shutil.rmtree(told.story.table.root)
     card = read_run_card(project, read_run(project.store, told.runs["second"]))
     assert card.run.table_inputs[0].version == 1
-    assert card.feedback == []
+    assert card.feedback is None
 
 
 def test_source_and_environment_are_told_in_a_line(project: Project) -> None:

@@ -235,3 +235,16 @@ def test_nulls_in_the_rows_to_predict_are_named(frame: pd.DataFrame) -> None:
     with pytest.raises(OutsideError, match="NaN") as caught:
         evaluate(model, frame[["a"]].mask(frame["a"] > 0.9), frame["y"])
     assert "nulls in: a" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no luck"), KeyError("no luck"), AttributeError("no luck")])
+def test_whatever_an_estimator_raises_is_a_failed_fit(error: Exception) -> None:
+    from sklearn.linear_model import Ridge
+
+    class Unlucky(Ridge):
+        def fit(self, *_: object) -> "Unlucky":
+            raise error
+
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    with pytest.raises(OutsideError, match="no luck"):
+        fit_model(Unlucky(), frame, frame["a"])

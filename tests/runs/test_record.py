@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from lin.project import Project
 from lin.records import MetricPoint, Sealed, Start, TableRef, digest
 from lin.runs.query import read_run
 from lin.runs.record import Recorder, attach, fold_log, plain_param
+from lin.store.local import LocalBackend
 from lin.store.runs import LOG, encode_line
+from lin.store.store import Store
 
 Begin = Callable[..., Recorder]
 HOUSING = TableRef(table="housing", location="../data/housing", version=0, pin="0" * 64, rows=3)
@@ -237,6 +240,32 @@ def test_what_threads_log_is_recorded_or_refused_but_never_lost(project: Project
     assert read_sealed(project, run.id).params.keys() == set(acknowledged)
 
 
+class SlowStore(LocalBackend):
+    """A store on a slow disk: a line that is appended takes its time."""
+
+    def appender(self, key: str) -> Any:
+        quick = super().appender(key)
+        append = quick.append
+
+        def slowly(data: bytes) -> None:
+            time.sleep(0.3)
+            append(data)
+
+        quick.append = slowly  # type: ignore[method-assign]
+        return quick
+
+
+def test_sealing_waits_for_the_line_that_is_being_written(project: Project, begin: Begin) -> None:
+    begun = begin()
+    run = Recorder(Store(SlowStore(project.store_root)), begun.id, begun.start, begun._start_digest)
+    thread = threading.Thread(target=run.log_param, args=("late", 1))
+    thread.start()
+    time.sleep(0.1)
+    run.seal("finished")
+    thread.join()
+    assert read_sealed(project, run.id).params == {"late": 1}
+
+
 # --- names and values -------------------------------------------------------------------------------------------------
 
 
@@ -313,3 +342,25 @@ def test_bytes_that_are_no_text_are_spelled_out(project: Project, begin: Begin) 
     assert (info.name, info.command, info.folder, info.reason, info.error) == (told, ["cat", told], told, told, told)
     assert info.params == {"p": [told], "q": {told: told}}
     assert info.tags == {"t": told, "u": told}
+
+
+def test_what_only_others_logged_is_on_disk_before_the_seal(project: Project) -> None:
+    """Every fsync of the sealing process, in order: the log's comes before the record's."""
+    code = f"""
+import os
+from pathlib import Path
+from lin.project import open_project
+from lin.runs.record import attach, begin_run, capture
+project = open_project(Path({str(project.root)!r}))
+recorder = begin_run(project, capture(project), kind="program", name="quiet")
+attach(project.store, recorder.id).log_param("alpha", 1)
+synced, real = [], os.fsync
+def fsync(descriptor):
+    synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{{descriptor}}")))
+    real(descriptor)
+os.fsync = fsync
+recorder.seal("finished")
+print(synced[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "log.jsonl\n"

@@ -308,7 +308,7 @@ trees = st.recursive(
 @given(trees)
 @settings(max_examples=50, deadline=None)
 def test_what_is_printed_is_parsed_back(tree):
-    assert parse_where(format_where(tree)) == tree
+    assert repr(parse_where(format_where(tree))) == repr(tree)  # NaN equals itself as text only
     assert matches(tree, RUN) in {True, False}
 
 

@@ -89,7 +89,8 @@ def _view_run(card: "RunCard") -> "list[RenderableType]":
         ("environment", card.environment),
         ("models", ", ".join(card.models)),
         *(("receipt", f"{r.verdict}: run {r.rerun[-8:]}") for r in card.receipts),
-        *(("feedback", f"{f.table}@{f.written} holds predictions of {f.model}") for f in card.feedback),
+        *(("feedback", f"{f.table}@{f.written} holds predictions of {f.model}") for f in card.feedback or ()),
+        ("feedback", "not known: the table cannot be read" if card.feedback is None else None),
     ]
     parts.append(table(("", ""), [(name, value) for name, value in facts if value]))
     sections: list[tuple[str, list[tuple[Any, ...]]]] = [

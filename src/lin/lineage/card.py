@@ -16,7 +16,8 @@ class RunCard(msgspec.Struct, frozen=True, kw_only=True):
     run: RunInfo
     models: list[str]
     receipts: list[Receipt]
-    feedback: list[Feedback]
+    feedback: list[Feedback] | None
+    """None where a table that the run read can no longer be asked."""
     source: str | None
     environment: str | None
 
@@ -46,11 +47,11 @@ def read_model_card(project: Project, version: ModelVersion) -> ModelCard:
     return ModelCard(version=version, run=read_run_card(project, read_run(project.store, version.run)))
 
 
-def _feedback(project: Project, run: RunInfo) -> list[Feedback]:
+def _feedback(project: Project, run: RunInfo) -> list[Feedback] | None:
     try:
         return find_feedback(project, run)
     except LinError:
-        return []  # the table is gone or damaged; the run's own record can be shown all the same
+        return None  # the table is gone or damaged; the run's own record can be shown all the same
 
 
 def _source(project: Project, run: RunInfo) -> str | None:

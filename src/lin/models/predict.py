@@ -20,6 +20,7 @@ from lin.models.registry import ModelVersion, find_version, read_registry
 from lin.numbers import to_json
 from lin.project import Project
 from lin.records import ModelRef
+from lin.runs.evaluate import FOREIGN
 from lin.runs.persist import load_model
 from lin.runs.query import read_run
 from lin.runs.writes import pin_input, record_write
@@ -87,7 +88,7 @@ class Scorer:
         frame = rows.select(self.features).to_pandas()
         try:
             return self._model.predict(frame)
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError) as error:
+        except FOREIGN as error:
             empty = [name for name in self.features if frame[name].isna().any()]
             raise OutsideError(
                 f"model {self.version.reference} cannot score these rows: {str(error).splitlines()[0]}",

@@ -19,6 +19,21 @@ CLASSIFICATION_METRICS = ("accuracy", "f1", "log_loss")
 LOWER_IS_BETTER = frozenset(("rmse", "mae", "log_loss"))
 
 _FEW = 8
+FOREIGN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What an estimator may raise, one of the user's own included: its fit has failed, and lin goes on with the next."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +166,7 @@ def fit_model(estimator: Any, features: "pd.DataFrame", target: "pd.Series[Any]"
             estimator.fit(features, target)
         except InvalidParameterError as error:
             raise UsageError(_first_line(error), hint="change that parameter") from error
-        except (ValueError, TypeError, ArithmeticError, MemoryError) as error:
+        except FOREIGN as error:
             raise _refused(estimator, features, error) from error
     return list(dict.fromkeys(f"{w.category.__name__}: {_first_line(w.message)}" for w in caught))
 
@@ -216,7 +231,7 @@ def evaluate(
     try:
         predictions = estimator.predict(features)
         probabilities = estimator.predict_proba(features) if kind and hasattr(estimator, "predict_proba") else None
-    except (ValueError, TypeError, ArithmeticError, MemoryError) as error:
+    except FOREIGN as error:
         raise _refused(estimator, features, error) from error
     if not kind:
         return Evaluation(predictions, metrics=_measure(_regression(target, predictions), chosen))

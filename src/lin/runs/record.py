@@ -227,6 +227,8 @@ class Recorder:
         """Put the log on disk. What a thread writes from now on is refused rather than lost."""
         with self._lock:
             self._sealed = True
+            if self._log is None and self._store.runs.file(self.id, LOG) is not None:
+                self._log = self._store.runs.appender(self.id, LOG)  # only other processes logged: that counts too
             if self._log is not None:
                 self._log.sync()
                 self._log.close()
