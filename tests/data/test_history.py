@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lin.data.history import read_history, resolve_version, version_at
+from lin.data.history import read_history, version_at
 from lin.data.tables import Table
-from lin.errors import NotFoundError, OutsideError, UsageError
+from lin.errors import NotFoundError, OutsideError
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -224,27 +224,3 @@ def test_a_log_without_times_is_told(table: Table) -> None:
     set_hours(table, None, None, None)
     with pytest.raises(NotFoundError, match="has no times"):
         version_at(table, NOON)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, 2),
-        ("1", 1),
-        ("2026-11-22T13:30:00Z", 1),
-        ("2026-11-22T13:30", 1),
-        ("2026-11-22T13:30+01:00", 0),
-        ("2026-11-23", 2),
-    ],
-)
-def test_a_version_is_meant_by_number_or_time(table: Table, text: str | None, expected: int) -> None:
-    set_hours(table, 0, 1, 2)
-    assert resolve_version(table, text) == expected
-
-
-def test_what_means_no_version_is_told(table: Table) -> None:
-    with pytest.raises(NotFoundError, match="no version 3; it has versions 0 to 2"):
-        resolve_version(table, "3")
-    for text in ("yesterday", "-1", "", "9" * 30):
-        with pytest.raises(UsageError, match="neither a version of table 'housing' nor a time"):
-            resolve_version(table, text)

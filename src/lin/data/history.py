@@ -5,14 +5,14 @@ it; where a clock went back, a version counts as committed no earlier than the o
 """
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from lin.data.log import AddFile, Commit
 from lin.data.pins import open_data_file
 from lin.data.tables import Table
-from lin.errors import NotFoundError, OutsideError, UsageError
+from lin.errors import NotFoundError, OutsideError
 
 _LONGEST_NUMBER = 19
 
@@ -68,26 +68,6 @@ def version_at(table: Table, moment: datetime) -> int:
         f"version {first[0]} is of {first[1].isoformat()}",
         hint=f"lin history {table.name}",
     )
-
-
-def resolve_version(table: Table, text: str | None) -> int:
-    """The version meant: the newest for None, a number, or a time in ISO 8601 (UTC where it has no zone).
-
-    Raises:
-        UsageError: neither a number nor a time. NotFoundError: there is no such version, or none that old.
-    """
-    if text is None:
-        return table.log.head()
-    if _is_number(text):
-        return table.log.commit(int(text)).version
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{text!r} is neither a version of table '{table.name}' nor a time",
-            hint="write a number, or a time such as 2026-11-22T09:30+01:00",
-        ) from error
-    return version_at(table, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _describe(
