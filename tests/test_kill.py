@@ -256,12 +256,18 @@ CASES = {
 }
 
 
+MOST_SHARED = 4
+"""As many changes fewer a run may make than the one whose changes were counted."""
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_kill_at_any_change_of_a_file(template: Path, tmp_path: Path, name: str):
     case, before = CASES[name], look(template)
     codes = kill_at_each_change(case.words, template, tmp_path, case.most)
     assert codes.pop(0) == 0
-    assert set(codes.values()) == {-signal.SIGKILL}
+    # two blobs of a run may come to share a folder, which is then made once: that run ends before the last kill
+    assert {code for at, code in codes.items() if at <= max(codes) - MOST_SHARED} == {-signal.SIGKILL}
+    assert set(codes.values()) <= {-signal.SIGKILL, 0}
     after = look(tmp_path / "0" / "boston")
     assert (after.stages, len(after.history), after.tables) == (list(case.stages), case.versions, list(case.tables))
     for at in codes:
