@@ -1,12 +1,16 @@
 import json
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lin.data.log import require_readable
+from lin.data.log import READABLE_FEATURES, require_readable
 from lin.data.tables import Table
 from lin.errors import NotFoundError, OutsideError
 
@@ -56,7 +60,8 @@ def ids(*values: int) -> pa.Table:
 @pytest.fixture
 def table(make_table: Any) -> Table:
     """Four versions, one file and one row each."""
-    return make_table(*(ids(n) for n in range(4)))
+    made: Table = make_table(*(ids(n) for n in range(4)))
+    return made
 
 
 def test_versions_are_those_of_the_commits(table: Table) -> None:
@@ -113,29 +118,6 @@ def test_only_one_version_is_said_as_one(make_table: Any) -> None:
 # --- checkpoints --------------------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_tells_the_same_as_the_commits(table: Table) -> None:
-    told_by_commits = table.log.snapshot()
-    make_checkpoint(table)
-    commit_path(table, 2).rename(table.root / "kept")
-    for version in (0, 1):
-        commit_path(table, version).unlink()
-    assert table.log.versions() == range(3, 4)
-    told_by_checkpoint = table.log.snapshot()
-    assert told_by_checkpoint.keys == told_by_commits.keys
-    assert [file.rows for file in told_by_checkpoint.files] == [1, 1, 1, 1]
-    assert told_by_checkpoint.metadata == told_by_commits.metadata
-    assert [file.path for file in told_by_checkpoint.files] == [file.path for file in told_by_commits.files]
-
-
-@pytest.mark.parametrize("parts", [2, 3])
-def test_a_checkpoint_in_parts_is_read_whole(table: Table, parts: int) -> None:
-    told_by_commits = table.log.snapshot()
-    split_checkpoint(make_checkpoint(table), parts)
-    for version in range(3):
-        commit_path(table, version).unlink()
-    assert table.log.snapshot().keys == told_by_commits.keys
-
-
 def test_an_incomplete_checkpoint_is_not_used(table: Table) -> None:
     told_by_commits = table.log.snapshot()
     first, *_ = split_checkpoint(make_checkpoint(table), 3)
@@ -181,31 +163,6 @@ def test_versions_before_the_first_checkpoint_replay_without_files(table: Table)
     assert replayed == [(1, None), (2, None), (3, 4)]
     with pytest.raises(OutsideError, match=r"housing@2 can no longer be read"):
         table.log.snapshot(2)
-
-
-def test_a_damaged_checkpoint_is_named(table: Table) -> None:
-    checkpoint = make_checkpoint(table)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-20])
-    with pytest.raises(OutsideError, match=checkpoint.name):
-        table.log.snapshot()
-
-
-def test_a_checkpoint_that_keeps_its_files_elsewhere_is_refused(table: Table) -> None:
-    checkpoint = make_checkpoint(table)
-    rows = pq.ParquetFile(checkpoint).read()
-    sidecar = [{"path": "x.parquet", "sizeInBytes": 1}, *[None] * (rows.num_rows - 1)]
-    pq.write_table(rows.drop_columns("add").append_column("sidecar", pa.array(sidecar)), checkpoint)
-    with pytest.raises(OutsideError, match="version 2 checkpoints"):
-        table.log.snapshot()
-
-
-def test_a_log_that_needs_a_version_2_checkpoint_is_refused(table: Table) -> None:
-    checkpoint = make_checkpoint(table)
-    uuid = "80a083e8-7026-4e79-81be-64bd76c43a11"
-    checkpoint.rename(checkpoint.with_name(f"{3:020d}.checkpoint.{uuid}.parquet"))
-    commit_path(table, 0).unlink()
-    with pytest.raises(OutsideError, match="version 2 checkpoints"):
-        table.log.snapshot()
 
 
 # --- damage -------------------------------------------------------------------------------------------------
@@ -307,16 +264,6 @@ def test_a_path_out_of_the_folder_is_refused(table: Table, path: str, kind: str)
         table.log.snapshot()
 
 
-def test_a_checkpoint_is_no_way_around_the_check(table: Table) -> None:
-    checkpoint = make_checkpoint(table)
-    rows = pq.ParquetFile(checkpoint).read()
-    hostile = [{**add, "path": "../x"} if add else None for add in rows.column("add").to_pylist()]
-    changed = pa.array(hostile, rows.schema.field("add").type)
-    pq.write_table(rows.set_column(rows.column_names.index("add"), "add", changed), checkpoint)
-    with pytest.raises(OutsideError, match="outside its own folder"):
-        table.log.snapshot()
-
-
 def test_partition_paths_are_decoded_once(make_table: Any) -> None:
     values = ["a b", "a%20b", "é/ü:x"]
     part = pa.table({"id": [1, 2, 3], "d": values})
@@ -359,6 +306,202 @@ def test_texts_of_a_commit_are_texts(table: Table) -> None:
     assert table.log.commit(1).text("a", "d") is None
 
 
+# --- several versions at once -------------------------------------------------------------------------------
+
+
+def test_several_versions_are_those_that_each_would_be(table: Table) -> None:
+    make_checkpoint(table)
+    found = table.log.snapshots([2, 0, 3, 2])
+    assert sorted(found) == [0, 2, 3]
+    assert all(snapshot == table.log.snapshot(version) for version, snapshot in found.items())
+    with pytest.raises(NotFoundError, match="no version 4"):
+        table.log.snapshots([0, 4])
+    assert table.log.snapshots([]) == {}
+
+
+SCHEMA = {"type": "struct", "fields": [{"name": "id", "type": "long", "nullable": True, "metadata": {}}]}
+CREATED: list[dict[str, Any]] = [
+    {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
+    {"metaData": {"id": "x", "schemaString": json.dumps(SCHEMA), "partitionColumns": [], "configuration": {}}},
+]
+FILES = st.sets(st.tuples(st.sampled_from("abcd"), st.sampled_from([None, "00000", "00001"])), max_size=6)
+
+
+def file_action(kind: str, path: str, inline: str | None) -> dict[str, Any]:
+    action: dict[str, Any] = {"path": path, "size": 1, "modificationTime": 1, "partitionValues": {}, "dataChange": True}
+    if inline:
+        vector = {"storageType": "i", "pathOrInlineDv": inline, "sizeInBytes": 4, "cardinality": 1}
+        action["deletionVector"] = vector
+    return {kind: action}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(FILES, min_size=1, max_size=8), st.data())
+def test_a_snapshot_is_what_the_commits_leave(versions: list[set[Any]], data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        table = Table("housing", Path(folder))
+        (table.root / "_delta_log").mkdir()
+        before: set[Any] = set()
+        for number, after in enumerate(versions):
+            actions = [file_action("add", *file) for file in after - before]
+            actions += [file_action("remove", *file) for file in before - after]
+            actions = [*data.draw(st.permutations(actions)), {"commitInfo": {}}]
+            write_actions(table, number, CREATED + actions if number == 0 else actions)
+            before = after
+        expected = [{(path, inline and f"i{inline}") for path, inline in files} for files in versions]
+        assert [{file.key for file in files or ()} for _, files in table.log.replay()] == expected
+        wanted = data.draw(st.sets(st.integers(0, len(versions) - 1), min_size=1))
+        found = table.log.snapshots(wanted)
+        assert {version: snapshot.keys for version, snapshot in found.items()} == {n: expected[n] for n in wanted}
+
+
+# --- what others write --------------------------------------------------------------------------------------
+
+
+def test_actions_that_say_nothing_of_rows_are_passed_over(table: Table) -> None:
+    told_before = table.log.snapshot()
+    others: list[dict[str, Any]] = [
+        {"txn": {"appId": "x", "version": 1, "lastUpdated": 3}},
+        {"domainMetadata": {"domain": "delta.rowTracking", "configuration": "{}", "removed": False}},
+        {"cdc": {"path": "_change_data/x.parquet", "size": 1, "partitionValues": {}, "dataChange": False}},
+        {"something": {"new": True}},
+        {},
+    ]
+    write_actions(table, 2, read_actions(table, 2) + others)
+    assert table.log.snapshot() == told_before
+
+
+def test_a_compacted_log_is_left_alone(table: Table) -> None:
+    told_before = table.log.snapshot()
+    compacted = table.log.folder / f"{1:020d}.{2:020d}.compacted.json"
+    compacted.write_text('{"remove": {"path": "lies"}}')
+    assert table.log.snapshot() == told_before
+    assert table.log.versions() == range(4)
+    commit_path(table, 1).unlink()
+    with pytest.raises(OutsideError, match=r"commit 0{19}1\.json is missing"):
+        table.log.snapshot()
+
+
+def test_names_that_are_no_commit_are_passed_over(table: Table) -> None:
+    for name in (f"{4:019d}.json", f"{4:021d}.json", f"{4:020d}.JSON", f"{4:020d}.json.tmp", f"{4:020d}.crc"):
+        (table.log.folder / name).write_text("?")
+    (table.log.folder / ("٠" * 20 + ".json")).write_text("?")
+    assert table.log.versions() == range(4)
+
+
+def test_a_version_far_ahead_is_a_gap_and_costs_nothing(table: Table) -> None:
+    (table.log.folder / f"{'9' * 20}.json").write_text("{}")
+    with pytest.raises(OutsideError, match=r"commit 0{19}4\.json is missing"):
+        table.log.head()
+
+
+def test_a_long_line_is_a_line(table: Table) -> None:
+    actions = read_actions(table, 3)
+    write_actions(table, 3, [{"commitInfo": {"note": "x" * 5_000_000}}, *actions])
+    assert len(table.log.snapshot().files) == 4
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\n\n"])
+def test_lines_end_as_they_like(table: Table, ending: bytes) -> None:
+    told_before = table.log.snapshot()
+    path = commit_path(table, 3)
+    path.write_bytes(path.read_bytes().rstrip().replace(b"\n", ending))
+    assert table.log.snapshot() == told_before
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf{}", b"{}{}", b"[]", b"\xff", b"{" * 5000, b"null"])
+def test_a_line_that_is_no_action_is_refused(table: Table, content: bytes) -> None:
+    commit_path(table, 3).write_bytes(content + b"\n")
+    with pytest.raises(OutsideError, match=r"0003\.json in its log cannot be read"):
+        table.log.snapshot()
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_commit_is_a_regular_file(table: Table, tmp_path: Path, kind: str) -> None:
+    path = commit_path(table, 2)
+    path.rename(tmp_path / "moved")
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(tmp_path / "moved")
+    with pytest.raises(OutsideError, match=r"0002\.json .* (?:symbolic link|not a regular file)"):
+        table.log.snapshot()
+
+
+def test_a_log_that_is_a_link_is_refused(table: Table, tmp_path: Path) -> None:
+    table.log.folder.rename(tmp_path / "moved")
+    table.log.folder.symlink_to(tmp_path / "moved")
+    with pytest.raises(OutsideError, match="_delta_log is a symbolic link"):
+        table.log.snapshot()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"name": "ID", "type": "long"},
+        {"name": "s", "type": {"type": "array", "elementType": {"type": "struct", "fields": [{}, {}]}}},
+        {"name": "s", "type": {"type": "map", "keyType": "long", "valueType": {"type": "struct", "fields": [{}, {}]}}},
+    ],
+)
+def test_a_column_that_is_there_twice_is_refused(table: Table, kind: Any) -> None:
+    text = json.dumps({"type": "struct", "fields": [{"name": "ID", "type": "long"}, kind]})
+    text = text.replace("[{}, {}]", '[{"name": "x", "type": "long"}, {"name": "x", "type": "string"}]')
+    change_action(table, 0, "metaData", schemaString=text)
+    with pytest.raises(OutsideError, match=r"its schema has a column '(?:ID|x)' twice"):
+        table.log.snapshot()
+
+
+def test_a_file_that_is_added_and_removed_at_once_is_refused(table: Table) -> None:
+    write_actions(table, 3, [file_action("remove", "a", None), file_action("add", "a", None)])
+    with pytest.raises(OutsideError, match=r"0003\.json .*it adds and removes 'a' at once"):
+        table.log.snapshot()
+
+
+def test_a_file_that_is_added_again_is_there_once(table: Table) -> None:
+    added = next(action for action in read_actions(table, 1) if "add" in action)
+    write_actions(table, 3, [added, added])
+    assert len(table.log.snapshot().files) == 3
+
+
+def test_the_same_file_with_another_vector_is_another_file(table: Table) -> None:
+    write_actions(table, 2, [file_action("add", "a", None)])
+    write_actions(table, 3, [file_action("remove", "a", None), file_action("add", "a", "00000")])
+    old, new = table.log.snapshot(2), table.log.snapshot(3)
+    assert new.keys - old.keys == {("a", "i00000")}
+    assert old.keys - new.keys == {("a", None)}
+    (vector,) = (file.vector for file in new.files if file.vector)
+    assert (vector.inline, vector.bytes, vector.rows) == ("00000", 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("storage", "text", "why"),
+    [
+        ("p", "/etc/deletion_vector.bin", "outside its own folder"),
+        ("p", "file:///etc/x", "outside its own folder"),
+        ("u", "../" + "0" * 20, "outside its own folder"),
+        ("u", "/" + "0" * 20, "outside its own folder"),
+        ("u", "short", "does not name the file of a deletion vector"),
+        ("x", "0" * 20, "the storage type 'x' of a deletion vector is unknown"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["add", "remove"])
+def test_a_vector_out_of_the_folder_is_refused(table: Table, kind: str, storage: str, text: str, why: str) -> None:
+    action = file_action(kind, "a", "00000")
+    action[kind]["deletionVector"] |= {"storageType": storage, "pathOrInlineDv": text, "offset": 1}
+    write_actions(table, 3, [action])
+    with pytest.raises(OutsideError, match=why):
+        table.log.snapshot()
+
+
+def test_more_rows_deleted_than_there_are_is_refused(table: Table) -> None:
+    action = file_action("add", "a", "00000")
+    write_actions(table, 3, [action | {"add": {**action["add"], "stats": '{"numRecords":0}'}}])
+    with pytest.raises(OutsideError, match="'a' has 0 rows, and 1 of them deleted"):
+        table.log.snapshot()
+
+
+def test_statistics_are_kept_as_they_are_written(table: Table) -> None:
+    added = next(action["add"] for action in read_actions(table, 1) if "add" in action)
+    assert next(file.stats for file in table.log.commit(1).adds) == added["stats"]
+
+
 # --- what lin reads -----------------------------------------------------------------------------------------
 
 
@@ -370,16 +513,23 @@ def test_a_plain_table_is_readable(table: Table) -> None:
     check(table)
 
 
-@pytest.mark.parametrize("feature", ["timestampNtz", "v2Checkpoint", "columnMapping", "deletionVectors"])
-def test_a_feature_that_is_not_in_use_does_no_harm(table: Table, feature: str) -> None:
+@pytest.mark.parametrize("feature", sorted(READABLE_FEATURES))
+def test_a_feature_that_is_known_is_read(table: Table, feature: str) -> None:
     change_action(table, 0, "protocol", minReaderVersion=3, readerFeatures=[feature])
     check(table)
 
 
-def test_an_unknown_feature_is_named(table: Table) -> None:
-    change_action(table, 0, "protocol", minReaderVersion=3, readerFeatures=["timestampNtz", "variantType"])
-    with pytest.raises(OutsideError, match="the feature 'variantType', which this lin does not read yet"):
+@pytest.mark.parametrize("feature", ["variantType", "catalogManaged", "variantShredding-preview", "x"])
+def test_an_unknown_feature_is_named(table: Table, feature: str) -> None:
+    change_action(table, 0, "protocol", minReaderVersion=3, readerFeatures=["timestampNtz", feature])
+    with pytest.raises(OutsideError, match=f"the feature '{feature}', which this lin does not read yet"):
         check(table)
+
+
+def test_a_feature_for_writers_alone_is_none_of_ours(table: Table) -> None:
+    features = ["rowTracking", "inCommitTimestamp"]
+    change_action(table, 0, "protocol", minReaderVersion=3, readerFeatures=[], writerFeatures=features)
+    check(table)
 
 
 def test_a_newer_reader_version_is_named(table: Table) -> None:
@@ -388,10 +538,27 @@ def test_a_newer_reader_version_is_named(table: Table) -> None:
         check(table)
 
 
-def test_column_mapping_is_named(table: Table) -> None:
-    change_action(table, 0, "metaData", configuration={"delta.columnMapping.mode": "name"})
-    with pytest.raises(OutsideError, match=r"column mapping \(mode 'name'\)"):
+@pytest.mark.parametrize("mode", ["name", "id", "Name"])
+@pytest.mark.parametrize(("reader", "features"), [(2, None), (3, ["columnMapping"])])
+def test_column_mapping_is_read_where_the_protocol_has_it(
+    table: Table, mode: str, reader: int, features: list[str] | None
+) -> None:
+    change_action(table, 0, "metaData", configuration={"delta.columnMapping.mode": mode})
+    assert table.log.snapshot().metadata.mapping == mode.lower()
+    with pytest.raises(OutsideError, match=rf"column mapping \(mode '{mode}'\) without naming it as a feature"):
         check(table)
+    change_action(table, 0, "protocol", minReaderVersion=reader, readerFeatures=features)
+    check(table)
+
+
+def test_a_mapping_that_is_not_known_is_named(table: Table) -> None:
+    assert table.log.snapshot().metadata.mapping == "none"
+    change_action(table, 0, "metaData", configuration={"delta.columnMapping.mode": "fuzzy"})
+    change_action(table, 0, "protocol", minReaderVersion=2)
+    with pytest.raises(OutsideError, match=r"column mapping \(mode 'fuzzy'\), which"):
+        check(table)
+    with pytest.raises(OutsideError, match=r"column mapping \(mode 'fuzzy'\), which"):
+        _ = table.log.snapshot().metadata.mapping
 
 
 def test_another_file_format_is_named(table: Table) -> None:
@@ -400,13 +567,9 @@ def test_another_file_format_is_named(table: Table) -> None:
         check(table)
 
 
-def test_deletion_vectors_are_counted_and_named(table: Table) -> None:
-    vector = {"storageType": "u", "pathOrInlineDv": "ab", "offset": 1, "sizeInBytes": 9, "cardinality": 1}
-    added = next(action["add"] for action in read_actions(table, 2) if "add" in action)
-    removed = {"path": added["path"], "dataChange": True}
-    write_actions(table, 3, [{"remove": removed}, {"add": {**added, "deletionVector": vector}}])
-    snapshot = table.log.snapshot()
-    assert [(file.rows, file.vector) for file in snapshot.files][-1] == (0, "uab@1")
-    assert len(snapshot.files) == 3
-    with pytest.raises(OutsideError, match="uses deletion vectors"):
+def test_deletion_vectors_are_read_where_the_protocol_has_them(table: Table) -> None:
+    write_actions(table, 3, [file_action("add", "a", "00000")])
+    with pytest.raises(OutsideError, match="deletion vectors without naming them as a feature"):
         check(table)
+    change_action(table, 0, "protocol", minReaderVersion=3, readerFeatures=["deletionVectors"])
+    check(table)

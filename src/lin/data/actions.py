@@ -1,32 +1,47 @@
-"""The actions of a Delta log as values, checked as they are read: types, counts, schemas, paths.
+"""The actions of a Delta log as values: what each says, checked, with paths decoded.
 
 Parsing is pure and knows no table: what is wrong is raised as an `ActionError`, and the log says where it
-was. A data file's path is decoded here, once, and refused where it could lie outside the table's folder.
+was. A file's path is decoded here, once, and refused where it could lie outside the table's folder.
 """
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Union
+from typing import Any, Literal
 from urllib.parse import unquote
 
 import msgspec
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+from lin.data import written
+from lin.data.vectors import DeletionVector, parse_vector
+from lin.data.written import Action, ActionError, parse_actions, parse_schema
+from lin.errors import OutsideError
+
+__all__ = [
+    "Action",
+    "ActionError",
+    "AddFile",
+    "Commit",
+    "Metadata",
+    "OutsidePathError",
+    "Protocol",
+    "make_commit",
+    "parse_actions",
+    "parse_schema",
+]
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_=-]+(?:[./][A-Za-z0-9_=-]+)*")
+"""Nothing to decode, and no way out of a folder: nearly every path."""
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class ActionError(ValueError):
-    """An action of the log that cannot be taken as it stands."""
 
 
 class OutsidePathError(ActionError):
     """An action that names a file outside the table's folder."""
 
 
-class AddFile(msgspec.Struct, frozen=True, kw_only=True):
+class AddFile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A data file of a version. `path` is decoded and relative; `rows` is None where the log has no count."""
 
     path: str
@@ -34,15 +49,18 @@ class AddFile(msgspec.Struct, frozen=True, kw_only=True):
     modified: int
     """Milliseconds since 1970 UTC, as the log says: with the path, this orders the files."""
     partition: dict[str, str | None]
+    """The values of the partition columns, by physical name where columns are mapped."""
     rows: int | None
+    """How many rows a reader sees: those that are deleted do not count."""
     data_change: bool
-    vector: str | None = None
-    """Identifies the deletion vector, if there is one."""
+    vector: DeletionVector | None = None
+    stats: str | None = None
+    """The statistics as JSON text; only the count in it was checked. `lin.data.bounds` reads the rest."""
 
     @property
     def key(self) -> tuple[str, str | None]:
         """What makes a logical file: the same path with another deletion vector is another file."""
-        return self.path, self.vector
+        return self.path, self.vector.id if self.vector else None
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +76,19 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> list[str]:
         """The column names in order."""
         return [field["name"] for field in self.schema["fields"]]
+
+    @property
+    def mapping(self) -> Literal["none", "name", "id"]:
+        """How columns are found in the data files: by their names, their physical names, or their field ids.
+
+        Raises:
+            OutsideError: in a way that lin does not know.
+        """
+        match self.configuration.get("delta.columnMapping.mode", "none").lower():
+            case "none" | "name" | "id" as mode:
+                return mode
+            case mode:
+                raise OutsideError(f"the table uses column mapping (mode '{mode}'), which this lin does not read yet")
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +109,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     removes: list[tuple[str, str | None]]
     metadata: Metadata | None
     protocol: Protocol | None
+    data_change: bool = True
+    """Whether an action on a file says that rows changed: an OPTIMIZE says that none did."""
 
     @property
     def time(self) -> datetime | None:
@@ -96,179 +129,94 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
         return next((value for key in keys if isinstance(value := self.info.get(key), str) and value), None)
 
 
-# --- as they are written -----------------------------------------------------------------------------------
-
-
-class _Written(msgspec.Struct, frozen=True, rename="camel"):
-    """The base of what lies in the log: other fields are ignored, as Delta's protocol asks."""
-
-
-class _Vector(_Written, frozen=True):
-    storage_type: str
-    path_or_inline_dv: str
-    cardinality: Count
-    offset: int | None = None
-
-
-class _Stats(_Written, frozen=True):
-    num_records: Count | None = None
-
-
-class _Add(_Written, frozen=True):
-    path: str
-    size: Count
-    modification_time: int
-    partition_values: dict[str, str | None] | None = None
-    data_change: bool = True
-    stats: str | None = None
-    stats_parsed: _Stats | None = msgspec.field(default=None, name="stats_parsed")
-    deletion_vector: _Vector | None = None
-
-
-class _Remove(_Written, frozen=True):
-    path: str
-    deletion_vector: _Vector | None = None
-
-
-class _Format(_Written, frozen=True):
-    provider: str = "parquet"
-
-
-class _MetaData(_Written, frozen=True):
-    id: str
-    schema_string: str
-    partition_columns: list[str] | None = None
-    configuration: dict[str, str] | None = None
-    format: _Format | None = None
-
-
-class _Protocol(_Written, frozen=True):
-    min_reader_version: int
-    min_writer_version: int
-    reader_features: list[str] | None = None
-    writer_features: list[str] | None = None
-
-
-class Action(_Written, frozen=True):
-    """One line of a commit, or one row of a checkpoint."""
-
-    add: _Add | None = None
-    remove: _Remove | None = None
-    meta_data: _MetaData | None = None
-    protocol: _Protocol | None = None
-    commit_info: dict[str, Any] | None = None
-
-
-class _StructType(msgspec.Struct, tag_field="type", tag="struct"):
-    fields: "list[_Field]"
-
-
-class _ArrayType(msgspec.Struct, tag_field="type", tag="array", rename="camel"):
-    element_type: "_Type"
-
-
-class _MapType(msgspec.Struct, tag_field="type", tag="map", rename="camel"):
-    key_type: "_Type"
-    value_type: "_Type"
-
-
-_Type = Union[str, _StructType, _ArrayType, _MapType]  # noqa: UP007 - msgspec resolves it by name
-
-
-class _Field(msgspec.Struct):
-    name: str
-    type: _Type
-    nullable: bool = True
-
-
-# --- parsing ------------------------------------------------------------------------------------------------
-
-
-def parse_actions(data: bytes) -> list[Action]:
-    """The actions of a commit file, one a line. Raises `ActionError` where a line is no action."""
-    try:
-        return [msgspec.json.decode(line, type=Action) for line in data.split(b"\n") if line.strip()]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ActionError(str(error)) from error
-
-
-def convert_actions(rows: Iterable[dict[str, Any]]) -> list[Action]:
-    """The actions of a checkpoint's rows. Raises `ActionError` where a row is no action."""
-    try:
-        return [msgspec.convert(row, Action) for row in rows]
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ActionError(str(error)) from error
-
-
 def make_commit(version: int, actions: list[Action]) -> Commit:
-    """One commit of these actions. Raises `ActionError`; for a path out of the table, `OutsidePathError`."""
+    """One commit of these actions. The order of its adds and removes says nothing.
+
+    Raises:
+        ActionError: an action cannot be taken, or a file is both added and removed, which readers understand in
+            different ways. OutsidePathError: a path leads out of the table.
+    """
     infos = [action.commit_info for action in actions if action.commit_info is not None]
     metadata = [_metadata(action.meta_data) for action in actions if action.meta_data]
     protocols = [_protocol(action.protocol) for action in actions if action.protocol]
+    adds = [_add_file(action.add) for action in actions if action.add]
+    removes = [_removed(action.remove) for action in actions if action.remove]
+    if removes and (both := {file.key for file in adds}.intersection(removes)):
+        raise ActionError(f"it adds and removes {min(path for path, _ in both)!r} at once")
     return Commit(
         version=version,
         info=infos[0] if infos else {},
-        adds=[_add_file(action.add) for action in actions if action.add],
-        removes=[_logical_file(action.remove) for action in actions if action.remove],
+        adds=adds,
+        removes=removes,
         metadata=metadata[-1] if metadata else None,
         protocol=protocols[-1] if protocols else None,
+        data_change=any(file.data_change for action in actions if (file := action.add or action.remove)),
     )
 
 
-def parse_schema(text: str) -> dict[str, Any]:
-    """A Delta schema from its JSON, as it was written. Raises `ActionError` if it is none."""
-    try:
-        msgspec.json.decode(text, type=_StructType)
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ActionError(f"its schema is not one of Delta's: {error}") from error
-
-
-def _add_file(add: _Add) -> AddFile:
-    path, vector = _logical_file(add)
+def _add_file(add: written.Add) -> AddFile:
     return AddFile(
-        path=path,
+        path=_path_inside(add.path),
         bytes=add.size,
         modified=add.modification_time,
         partition=add.partition_values or {},
         rows=_count(add),
         data_change=add.data_change,
-        vector=vector,
+        vector=_deletion_vector(add.deletion_vector) if add.deletion_vector else None,
+        stats=add.stats or None,
     )
 
 
-def _count(add: _Add) -> int | None:
-    try:
-        stats = msgspec.json.decode(add.stats, type=_Stats) if add.stats else add.stats_parsed
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ActionError(f"the statistics of {add.path!r} cannot be read: {error}") from error
-    if stats is None or stats.num_records is None:
+def _count(add: written.Add) -> int | None:
+    rows = written.parse_stats(add.stats, add.path).num_records if add.stats else None
+    if rows is None:
         return None
     deleted = add.deletion_vector.cardinality if add.deletion_vector else 0
-    if deleted > stats.num_records:
-        raise ActionError(f"{add.path!r} has {stats.num_records} rows, and {deleted} of them deleted")
-    return stats.num_records - deleted
+    if deleted > rows:
+        raise ActionError(f"{add.path!r} has {rows} rows, and {deleted} of them deleted")
+    return rows - deleted
 
 
-def _logical_file(action: _Add | _Remove) -> tuple[str, str | None]:
-    vector = action.deletion_vector
-    identity = f"{vector.storage_type}{vector.path_or_inline_dv}@{vector.offset}" if vector else None
-    return _path_inside(action.path), identity
+def _removed(remove: written.Remove) -> tuple[str, str | None]:
+    vector = _deletion_vector(remove.deletion_vector) if remove.deletion_vector else None
+    return _path_inside(remove.path), vector.id if vector else None
+
+
+def _deletion_vector(vector: written.Vector) -> DeletionVector:
+    try:
+        parsed = parse_vector(
+            vector.storage_type,
+            vector.path_or_inline_dv,
+            offset=vector.offset,
+            size=vector.size_in_bytes,
+            rows=vector.cardinality,
+        )
+    except ValueError as error:
+        raise ActionError(str(error)) from error
+    if parsed.path is not None:
+        _refuse_outside(parsed.path, parsed.path)
+    return parsed
 
 
 def _path_inside(encoded: str) -> str:
     """The decoded path of a data file. Log paths are percent-encoded exactly once."""
+    if _PLAIN_PATH.fullmatch(encoded):
+        return encoded
     try:
         path = unquote(encoded, errors="strict")
     except UnicodeDecodeError as error:
         raise ActionError(f"the path {encoded!r} is not UTF-8") from error
-    parts = PurePosixPath(path).parts
-    if path.startswith("/") or _SCHEME.match(path) or ".." in parts or "\0" in path or not parts:
-        raise OutsidePathError(repr(encoded))
+    _refuse_outside(path, encoded)
     return path
 
 
-def _metadata(action: _MetaData) -> Metadata:
+def _refuse_outside(path: str, encoded: str) -> None:
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or _SCHEME.match(path) or ".." in parts or "\0" in path or not parts:
+        raise OutsidePathError(repr(encoded))
+
+
+def _metadata(action: written.MetaData) -> Metadata:
     return Metadata(
         id=action.id,
         schema=parse_schema(action.schema_string),
@@ -278,7 +226,7 @@ def _metadata(action: _MetaData) -> Metadata:
     )
 
 
-def _protocol(action: _Protocol) -> Protocol:
+def _protocol(action: written.Protocol) -> Protocol:
     return Protocol(
         reader=action.min_reader_version,
         writer=action.min_writer_version,
