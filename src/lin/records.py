@@ -99,6 +99,20 @@ class Environment(Record, frozen=True, tag_field="format", tag="environment/1"):
     cpu_features: list[str] = []
 
 
+class PinnedVector(Record, frozen=True):
+    """The rows of a data file that are deleted: a bitmap of `bytes`, in a file of the table or in the log itself.
+
+    `sha256` is that of the bitmap alone; `path` is relative to the table's folder, `inline` is Z85.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    path: str | None = None
+    offset: int | None = None
+    inline: str | None = None
+
+
 class DataFile(Record, frozen=True):
     """One data file of a table version. `path` is relative to the table's folder, decoded."""
 
@@ -106,6 +120,7 @@ class DataFile(Record, frozen=True):
     bytes: int
     sha256: str
     partition: dict[str, str | None] = {}
+    vector: PinnedVector | None = None
 
 
 class Pin(Record, frozen=True, tag_field="format", tag="pin/1"):

@@ -107,7 +107,8 @@ def test_names_are_quoted_whatever_is_in_them() -> None:
         ("2020-01-01 01:02:03", "timestamp", datetime(2020, 1, 1, 1, 2, 3, 0, UTC)),
         ("2020-01-01 05:00:00.000000", "timestamp_ntz", datetime(2020, 1, 1, 5)),  # noqa: DTZ001
         (None, "long", None),
-        ("", "string", None),
+        ("", "string", ""),
+        ("", "double", None),
     ],
 )
 def test_partition_values_have_the_type_of_their_column(text: str | None, kind: str, expected: object) -> None:
@@ -138,7 +139,12 @@ def test_binary_partition_columns_are_refused() -> None:
         (pa.uint16(), pa.int32()),
         (pa.float32(), pa.float64()),
         (pa.decimal128(9, 2), pa.decimal128(12, 4)),
-        (pa.timestamp("ns"), pa.timestamp("us", "UTC")),
+        (pa.timestamp("ms"), pa.timestamp("us", "UTC")),
+        (pa.int32(), pa.float64()),
+        (pa.int16(), pa.float32()),
+        (pa.int32(), pa.decimal128(10, 0)),
+        (pa.int64(), pa.decimal128(20, 0)),
+        (pa.date32(), pa.timestamp("us")),
         (pa.timestamp("ms", "UTC"), pa.timestamp("us", "UTC")),
         (pa.null(), pa.list_(pa.int64())),
         (pa.large_list(pa.int32()), pa.list_(pa.int64())),

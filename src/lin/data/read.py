@@ -4,30 +4,25 @@ A table that declares an order is sorted by it instead. Rows of a pin are parsed
 sha256 was checked. What a reader of tables needs beside these is offered here too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lin.data.actions import ActionError
-from lin.data.log import READABLE_FEATURES, Snapshot, parse_schema, require_readable
-from lin.data.pins import missing_file, open_data_file
+from lin.data.columns import column_array, locate_columns, physical_name, stored_fields
+from lin.data.files import open_data_file
+from lin.data.log import Metadata, Snapshot, require_readable
+from lin.data.pins import missing_file, pinned_metadata, pinned_positions
 from lin.data.schema import arrow_schema, duckdb_type, quote
-from lin.data.sql import (
-    check_columns,
-    connect,
-    filter_rows,
-    literal,
-    matching_positions,
-    partition_value,
-    relation,
-    stored_schema,
-)
+from lin.data.sql import altered_file, connect, filter_rows, literal, matching_positions, partition_value, relation
 from lin.data.tables import Table
+from lin.data.vectors import read_deleted
 from lin.errors import OutsideError, UsageError, nearest
 from lin.records import Pin, digest
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 __all__ = [
@@ -45,8 +40,6 @@ __all__ = [
     "sort_rows",
 ]
 
-_READER_VERSIONS = {f"reader-version-{number}" for number in (1, 2, 3)}
-
 
 def read_version(table: Table, version: int | None = None) -> "tuple[Snapshot, pa.Table]":
     """The rows of one version (default: the newest) in canonical order, with the snapshot they are of.
@@ -57,10 +50,14 @@ def read_version(table: Table, version: int | None = None) -> "tuple[Snapshot, p
     """
     snapshot = table.log.snapshot(version)
     require_readable(table.log, snapshot)
-    parts = [
-        _Part(file.path, file.partition, _read_bytes(table, file.path, snapshot.version)) for file in snapshot.files
-    ]
-    return snapshot, _rows(table, snapshot.metadata.schema, snapshot.metadata.partition_columns, parts)
+    parts = []
+    for file in snapshot.files:
+        data = _read_bytes(table, file.path, snapshot.version)
+        if len(data) != file.bytes:
+            raise altered_file(f"data file {file.path!r} of {table.name}@{snapshot.version}", len(data), file.bytes)
+        find = partial(read_deleted, table.root, file.vector, of=file.path) if file.vector else None
+        parts.append(_Part(file.path, file.partition, data, find))
+    return snapshot, _rows(table, snapshot.metadata, parts)
 
 
 def read_pin(table: Table, pin: Pin) -> "pa.Table":
@@ -69,9 +66,7 @@ def read_pin(table: Table, pin: Pin) -> "pa.Table":
     Raises:
         OutsideError: names the file that is missing, altered or refused, or the feature that lin lacks.
     """
-    unknown = sorted(set(pin.reader) - READABLE_FEATURES - _READER_VERSIONS)
-    if unknown:
-        raise OutsideError(f"table '{table.name}' uses the feature '{unknown[0]}', which this lin does not read yet")
+    metadata = pinned_metadata(table, pin)
     parts = []
     for file in pin.files:
         data = _read_bytes(table, file.path)
@@ -80,12 +75,9 @@ def read_pin(table: Table, pin: Pin) -> "pa.Table":
                 f"data file {file.path!r} of table '{table.name}' was altered: its sha256 is not as pinned",
                 hint="restore that file from a backup of the table",
             )
-        parts.append(_Part(file.path, file.partition, data))
-    try:
-        schema = parse_schema(pin.schema)
-    except ActionError as error:
-        raise OutsideError(f"a pinned version of table '{table.name}' cannot be read: {error}") from error
-    return _rows(table, schema, pin.partition_columns, parts)
+        find = partial(pinned_positions, table, file) if file.vector else None
+        parts.append(_Part(file.path, file.partition, data, find))
+    return _rows(table, metadata, parts)
 
 
 def sort_rows(rows: "pa.Table", order: Iterable[str]) -> "pa.Table":
@@ -116,45 +108,57 @@ def check_order(schema: "pa.Schema", order: Iterable[str]) -> list[str]:
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """The bytes of one data file, with what the log says of it."""
+    """The bytes of one data file, with what the log says of it.
+
+    `find_deleted` gives the positions of its deleted rows, if it is told how many rows there are.
+    """
 
     path: str
     partition: dict[str, str | None]
     data: bytes
+    find_deleted: "Callable[..., np.ndarray[Any, np.dtype[np.int64]]] | None" = None
 
 
-def _rows(table: Table, schema: dict[str, Any], partition_columns: list[str], parts: "list[_Part]") -> "pa.Table":
+def _rows(table: Table, metadata: Metadata, parts: "list[_Part]") -> "pa.Table":
     import pyarrow as pa
 
-    wanted = arrow_schema(schema)
-    kinds = {field["name"]: field["type"] for field in schema["fields"] if field["name"] in partition_columns}
-    tables = [_parse(part, wanted, kinds) for part in parts]
+    wanted = arrow_schema(metadata.schema)
+    tables = [_parse(part, wanted, metadata) for part in parts]
     return sort_rows(pa.concat_tables([wanted.empty_table(), *tables]), table.order)
 
 
-def _parse(part: _Part, wanted: "pa.Schema", partition_kinds: dict[str, Any]) -> "pa.Table":
+def _parse(part: _Part, wanted: "pa.Schema", metadata: Metadata) -> "pa.Table":
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         # old writers keep times as 96-bit numbers, which are microseconds in Delta
         file = pq.ParquetFile(pa.BufferReader(part.data), coerce_int96_timestamp_unit="us").read()
-        check_columns(part.path, file.schema, stored_schema(wanted, partition_kinds))
-        columns = [_column(file, field, part, partition_kinds) for field in wanted]
-        return pa.Table.from_arrays(columns, schema=wanted)
+        rows = pa.Table.from_arrays(_columns(file, wanted, metadata, part), schema=wanted)
+        rows.validate(full=True)  # a text need not be UTF-8, nor a decimal have as few digits as it says
     except (pa.ArrowException, OSError, ValueError) as error:
         raise OutsideError(f"data file {part.path!r} cannot be read: {error}") from error
+    if part.find_deleted is None:
+        return rows
+    deleted = part.find_deleted(within=rows.num_rows)
+    return rows.take(np.setdiff1d(np.arange(rows.num_rows), deleted, assume_unique=True))
 
 
-def _column(file: "pa.Table", field: "pa.Field", part: _Part, partition_kinds: dict[str, Any]) -> "pa.ChunkedArray":
+def _columns(file: "pa.Table", wanted: "pa.Schema", metadata: Metadata, part: _Part) -> "list[pa.ChunkedArray]":
     import pyarrow as pa
 
-    if field.name in partition_kinds:
-        value = partition_value(part.path, part.partition, field.name, partition_kinds[field.name])
-        return pa.chunked_array([pa.repeat(value, file.num_rows)])
-    if field.name in file.column_names:
-        return file.column(field.name).cast(field.type)
-    return pa.chunked_array([pa.nulls(file.num_rows, field.type)])
+    names = [field["name"] for field in stored_fields(metadata)]
+    places = dict(zip(names, locate_columns(part.path, file.schema, metadata), strict=True))
+    columns = []
+    for field, told in zip(wanted, metadata.schema["fields"], strict=True):
+        if field.name in places:
+            columns.append(column_array(file, field, told["type"], places[field.name]))
+        else:
+            name = physical_name(told, metadata.mapping)
+            value = partition_value(part.path, part.partition, name, told["type"])
+            columns.append(pa.chunked_array([pa.repeat(value, file.num_rows)]))
+    return columns
 
 
 def _read_bytes(table: Table, path: str, version: int | None = None) -> bytes:

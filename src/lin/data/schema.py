@@ -31,10 +31,14 @@ _DUCKDB = {
     "timestamp_ntz": "TIMESTAMP",
 }
 _LARGEST_PRECISION = 38
+_DEEPEST = 50
+"""Arrow carries types to and from other libraries only up to 64 levels."""
 
 
 def quote(identifier: str) -> str:
-    """The identifier as SQL has it, whatever characters are in it."""
+    """The identifier as SQL has it, whatever characters are in it. Raises `OutsideError` for the empty one."""
+    if not identifier:
+        raise OutsideError("a column, or a part of one, has no name: lin does not read such tables")
     return '"' + identifier.replace('"', '""') + '"'
 
 
@@ -53,6 +57,7 @@ def arrow_type(delta_type: DeltaType) -> "pa.DataType":
     """The Arrow type of a Delta type. Raises `OutsideError` for one that lin does not read."""
     import pyarrow as pa
 
+    _require_shallow(delta_type)
     match delta_type:
         case {"type": "struct", "fields": [_, *_] as fields}:
             return pa.struct([_arrow_field(field) for field in fields])
@@ -84,6 +89,7 @@ def arrow_type(delta_type: DeltaType) -> "pa.DataType":
 
 def duckdb_type(delta_type: DeltaType) -> str:
     """The DuckDB type of a Delta type, as SQL text. Raises `OutsideError` for one that lin does not read."""
+    _require_shallow(delta_type)
     match delta_type:
         case {"type": "struct", "fields": [_, *_] as fields}:
             parts = (f"{quote(field['name'])} {duckdb_type(field['type'])}" for field in fields)
@@ -113,7 +119,9 @@ def type_name(delta_type: DeltaType) -> str:
 
 
 def parse_partition_value(text: str | None, delta_type: DeltaType) -> "pa.Scalar":
-    """The value of a partition column from its text in the log; empty means null, as Delta's protocol has it.
+    """The value of a partition column from its text in the log.
+
+    Empty means null, but for texts: Delta's protocol says null there too, and Spark and delta-rs read an empty text.
 
     Raises:
         OutsideError: the text is not of that type, or the type cannot be told from text (binary).
@@ -121,7 +129,7 @@ def parse_partition_value(text: str | None, delta_type: DeltaType) -> "pa.Scalar
     import pyarrow as pa
 
     kind = arrow_type(delta_type)
-    if not text:
+    if text is None or (not text and not pa.types.is_string(kind)):
         return pa.scalar(None, kind)
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
         raise OutsideError(f"lin does not read partition columns of type '{type_name(delta_type)}'")
@@ -151,17 +159,35 @@ def _primitive_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
         spare = 1 if kinds.is_unsigned_integer(found) else 0
         fit = kinds.is_integer(found) and found.bit_width + spare <= wanted.bit_width
     elif kinds.is_floating(wanted):
-        fit = kinds.is_floating(found) and found.bit_width <= wanted.bit_width
+        exact = kinds.is_signed_integer(found) and 2 * found.bit_width <= wanted.bit_width  # type widening
+        fit = exact or (kinds.is_floating(found) and found.bit_width <= wanted.bit_width)
     elif kinds.is_timestamp(wanted):
-        fit = kinds.is_timestamp(found) and (found.tz is None or wanted.tz is not None)
+        fit = _timestamp_fits(found, wanted)
     elif kinds.is_decimal(wanted):
-        whole = wanted.precision - wanted.scale
-        fit = kinds.is_decimal(found) and found.scale <= wanted.scale and found.precision - found.scale <= whole
+        fit = _decimal_fits(found, wanted)
     elif kinds.is_string(wanted):
         fit = kinds.is_large_string(found) or kinds.is_string_view(found)
     else:
         fit = kinds.is_binary(wanted) and (kinds.is_large_binary(found) or kinds.is_binary_view(found))
     return bool(fit)
+
+
+def _timestamp_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
+    import pyarrow.types as kinds
+
+    if wanted.tz is None and kinds.is_date(found):
+        return True  # type widening
+    coarse = kinds.is_timestamp(found) and found.unit != "ns"
+    return bool(coarse and (found.tz is None or wanted.tz is not None))
+
+
+def _decimal_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
+    import pyarrow.types as kinds
+
+    whole = wanted.precision - wanted.scale
+    if kinds.is_signed_integer(found):  # type widening
+        return bool(whole >= len(str(2 ** (found.bit_width - 1))))
+    return bool(kinds.is_decimal(found) and found.scale <= wanted.scale and found.precision - found.scale <= whole)
 
 
 def _nested_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
@@ -176,6 +202,26 @@ def _nested_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
     if kinds.is_map(wanted) and kinds.is_map(found):
         return fits(found.key_type, wanted.key_type) and fits(found.item_type, wanted.item_type)
     return False
+
+
+def _require_shallow(delta_type: DeltaType) -> None:
+    level: list[DeltaType] = [delta_type]
+    for _ in range(_DEEPEST):
+        level = [part for kind in level if isinstance(kind, dict) for part in _parts(kind)]
+        if not level:
+            return
+    raise OutsideError(f"lin does not read columns that are nested more than {_DEEPEST} levels deep")
+
+
+def _parts(kind: dict[str, Any]) -> list[DeltaType]:
+    match kind:
+        case {"type": "struct", "fields": fields}:
+            return [field["type"] for field in fields]
+        case {"type": "array", "elementType": element}:
+            return [element]
+        case {"type": "map", "keyType": key, "valueType": value}:
+            return [key, value]
+    return []
 
 
 def _arrow_field(field: dict[str, Any]) -> "pa.Field":

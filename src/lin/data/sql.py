@@ -4,14 +4,21 @@ A relation is text, so that whoever asks decides what to join to it, and only th
 Every name and value in it is quoted, and a file whose columns DuckDB would take for others is refused.
 """
 
+import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import msgspec
+
+from lin.data.columns import Place, column_sql, locate_columns, physical_name, refuse_ambiguous, stored_fields
+from lin.data.files import open_data_file
 from lin.data.log import AddFile, Metadata
-from lin.data.pins import open_data_file
-from lin.data.schema import arrow_schema, duckdb_type, fits, parse_partition_value, quote
+from lin.data.schema import duckdb_type, parse_partition_value, quote
+from lin.data.vectors import read_deleted
 from lin.errors import OutsideError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _GLOB = re.compile(r"[\[*?]")
+_BACKUP = "restore that file from a backup of the table"
 _VIRTUAL = {"file_index", "file_row_number"}
 _UNKNOWN_COLUMN = re.compile(r'Referenced column "(.*?)" ')
 
@@ -31,7 +39,6 @@ def connect(*, memory: str | None = None) -> "duckdb.DuckDBPyConnection":
         memory: the most it may take before it spills to the system's folder for temporary files, as `400MB`.
     """
     import tempfile
-    from uuid import uuid4
 
     import duckdb
 
@@ -43,10 +50,46 @@ def connect(*, memory: str | None = None) -> "duckdb.DuckDBPyConnection":
         "temp_directory": str(spill),
         **({"memory_limit": memory} if memory else {}),
     }
-    connection = duckdb.connect(":memory:", config=config)
+    return _set_up(duckdb.connect(":memory:", config=config))
+
+
+@contextmanager
+def open_engine(memory: str | None, *, task: str) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A connection for a large `task`, as "diff", that spills to disk beyond `memory`, and says so in lin's errors.
+
+    Raises:
+        UsageError: `memory` is no amount. OutsideError: it is too small, or DuckDB failed.
+    """
+    import duckdb
+
+    try:
+        connection = connect(memory=memory)
+    except duckdb.Error as error:
+        raise UsageError(f"{memory!r} is not an amount of memory", hint="write it as 400MB or 2GB") from error
+    with connection:
+        try:
+            yield connection
+        except duckdb.OutOfMemoryException as error:
+            raise OutsideError(f"the memory is too small for this {task}: {error}", hint="allow it more") from error
+        except duckdb.Error as error:
+            raise OutsideError(f"the {task} could not be made: {error}") from error
+
+
+def connect_again(connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyConnection":
+    """Another connection to the same tables, for another thread; temporary ones are not shared."""
+    return _set_up(connection.cursor())
+
+
+def _set_up(connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyConnection":
     connection.execute("set enable_progress_bar = false")
     connection.execute("set TimeZone = 'UTC'")
     return connection
+
+
+def fetch_row(connection: "duckdb.DuckDBPyConnection", query: str) -> tuple[Any, ...]:
+    """The one row of a query's result."""
+    (row,) = connection.execute(query).fetchall()  # to its end, or the connection stays busy
+    return row
 
 
 def literal(text: str) -> str:
@@ -54,69 +97,151 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def relation(root: Path, files: Sequence[AddFile], metadata: Metadata, *, positions: bool = False) -> str:
-    """A SELECT of the rows of `files`, for a connection of `connect`: the table's columns in their types.
+def relation(
+    connection: "duckdb.DuckDBPyConnection",
+    root: Path,
+    files: Sequence[AddFile],
+    metadata: Metadata,
+    *,
+    positions: bool = False,
+    only: "Mapping[int, np.ndarray[Any, Any]] | None" = None,
+) -> str:
+    """A SELECT of the rows of `files`, for this connection: the table's columns in their names, types and order.
 
-    Columns that a file lacks are null, partition columns come from the log. With `positions` there are two
-    more, of type BIGINT: `_file`, the index in `files`, and `_position`, the row's number in that file, from
-    0. Making the text reads the files' footers and nothing else.
+    Columns that a file lacks are null, partition columns come from the log, deleted rows are left out. With
+    `positions` there are two more, of type BIGINT: `_file`, the index in `files`, and `_position`, the row's number
+    in that file, from 0. Making the text reads the files' footers and their deletion vectors, and nothing else.
+
+    Args:
+        connection: one of `connect`; positions of rows are kept in it, as temporary tables.
+        root: the table's folder.
+        files: the data files, in any order; that of the rows is not defined.
+        metadata: the schema to read them by.
+        positions: whether to tell where each row stands.
+        only: for files by their index, the positions of the rows to read, instead of all that are not deleted.
 
     Raises:
         OutsideError: a file is missing, refused or damaged, or has columns of other types or ambiguous names.
     """
-    columns = {field["name"]: field["type"] for field in metadata.schema["fields"]}
-    _refuse_ambiguous([*columns, *(["_file", "_position"] if positions else [])], f"the table in {root}")
+    extra = ["_file", "_position"] if positions else []
+    _refuse_reserved(metadata.columns, set(extra), f"the table in {root}", "lin")
+    refuse_ambiguous(metadata.columns, f"the table in {root}")
+    if not metadata.columns:
+        raise OutsideError(f"the table in {root} has no columns")
     if not files:
-        extra = ["_file", "_position"] if positions else []
-        empty = [_null(name, duckdb_type(kind)) for name, kind in columns.items()]
-        return f"SELECT {', '.join([*empty, *(_null(name, 'BIGINT') for name in extra)])} WHERE false"
-    partitions = set(metadata.partition_columns)
-    wanted = stored_schema(arrow_schema(metadata.schema), partitions)
-    found = [check_columns(file.path, _read_schema(root, file), wanted) for file in files]
-    stored = {name for schema in found for name in schema.names}
-    if positions or partitions:
-        _refuse_reserved(stored, _VIRTUAL, f"the table in {root}")
-    selected = [
-        _partition_column(name, kind, files)
-        if name in partitions
-        else f"CAST({quote(name)} AS {duckdb_type(kind)}) AS {quote(name)}"
-        if name in stored
-        else _null(name, duckdb_type(kind))
-        for name, kind in columns.items()
-    ]
-    if positions:
-        selected += ["CAST(file_index AS BIGINT) AS _file", "file_row_number AS _position"]
-    paths = ", ".join(_path(root, file) for file in files)
-    alike = all(schema.equals(found[0]) for schema in found)
-    source = f"read_parquet([{paths}], hive_partitioning=false, union_by_name={'false' if alike else 'true'})"
-    return f"SELECT {', '.join(selected)} FROM {source}"  # noqa: S608 - every name and value is quoted
+        kinds = {field["name"]: duckdb_type(field["type"]) for field in metadata.schema["fields"]}
+        empty = [f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items()]
+        return f"SELECT {', '.join([*empty, *(f'CAST(NULL AS BIGINT) AS {name}' for name in extra)])} WHERE false"
+    groups = _group_files(root, files, metadata, only or {})
+    return " UNION ALL ".join(group.select(connection, metadata, positions=positions) for group in groups)
 
 
-def stored_schema(schema: "pa.Schema", partition_columns: Collection[str]) -> "pa.Schema":
-    """The columns of the table that lie in its data files: all but those whose values the log has."""
-    import pyarrow as pa
+def reading_failure(
+    error: "duckdb.Error", what: str, root: Path, files: Iterable[AddFile], metadata: Metadata
+) -> OutsideError:
+    """The error for a query over the rows of `files` that failed: it names the data file that is damaged, if one is.
 
-    return pa.schema([field for field in schema if field.name not in partition_columns])
-
-
-def check_columns(path: str, found: "pa.Schema", wanted: "pa.Schema") -> "pa.Schema":
-    """Return a file's schema if each column of the table is in it at most once, with a type that fits.
-
-    Raises:
-        OutsideError: names the file and the column.
+    DuckDB does not always tell which it is, so each file is read by itself until one fails.
     """
-    _refuse_ambiguous(found.names, f"data file {path!r}")
-    folded = {name.casefold(): name for name in found.names}
-    for field in wanted:
-        name = folded.get(field.name.casefold(), field.name)
-        if name != field.name:
-            raise OutsideError(f"data file {path!r} has a column {name!r} where the table has {field.name!r}")
-        if name in found.names and not fits(found.field(name).type, field.type):
-            raise OutsideError(
-                f"data file {path!r} has column {name!r} as {found.field(name).type}, "
-                f"which is not the table's {field.type}"
+    import duckdb
+
+    for file in files:
+        try:
+            with connect() as connection:
+                rows = relation(connection, root, [file], metadata)
+                connection.execute(f"SELECT bit_xor(hash(r)) FROM ({rows}) AS r").fetchall()  # noqa: S608 - all is quoted
+        except duckdb.Error as found:
+            return OutsideError(
+                f"data file {file.path!r} of {what} cannot be read: {_first_line(found)}",
+                hint=_BACKUP,
             )
-    return found
+    return OutsideError(f"{what} cannot be read: {_first_line(error)}")
+
+
+def _first_line(error: "duckdb.Error") -> str:
+    return str(error).split("\n", 1)[0]
+
+
+class _Group(msgspec.Struct):
+    """Files that one scan reads: their columns are alike, and either all or none of them leave rows out.
+
+    `chosen`: rows are read (True) or left out (False) by their positions, or neither (None).
+    """
+
+    root: Path
+    places: list[Place]
+    schema: Any
+    chosen: bool | None
+    files: dict[int, AddFile] = {}
+    rows: dict[int, Any] = {}
+
+    def select(self, connection: "duckdb.DuckDBPyConnection", metadata: Metadata, *, positions: bool) -> str:
+        places = dict(zip((field["name"] for field in stored_fields(metadata)), self.places, strict=True))
+        if positions or metadata.partition_columns or self.chosen is not None:
+            _refuse_reserved(self.schema.names, _VIRTUAL, f"a data file of the table in {self.root}", "DuckDB")
+        selected = [
+            f"{self._column(field, places, metadata.mapping)} AS {quote(field['name'])}"
+            for field in metadata.schema["fields"]
+        ]
+        if positions:
+            number = f"(CAST({list(self.files)} AS BIGINT[]))[CAST(file_index AS BIGINT) + 1]"
+            selected += [f"{number} AS _file", "CAST(file_row_number AS BIGINT) AS _position"]
+        paths = ", ".join(_path(self.root, file) for file in self.files.values())
+        source = f"read_parquet([{paths}], hive_partitioning=false)"
+        return f"SELECT {', '.join(selected)} FROM {source}{self._condition(connection)}"  # noqa: S608 - all is quoted
+
+    def _column(self, field: dict[str, Any], places: dict[str, Place], mapping: str) -> str:
+        name, kind = field["name"], field["type"]
+        if name in places:
+            return column_sql(kind, places[name])
+        values = [_partition_sql(file, physical_name(field, mapping), kind) for file in self.files.values()]
+        if len(set(values)) == 1:
+            return values[0]
+        return f"([{', '.join(values)}])[CAST(file_index AS BIGINT) + 1]"
+
+    def _condition(self, connection: "duckdb.DuckDBPyConnection") -> str:
+        """Which rows to read, by positions in a table that is made for it."""
+        import numpy as np
+        import pyarrow as pa
+
+        if self.chosen is None:
+            return ""
+        given = [self.rows[number] for number in self.files]
+        index = np.repeat(np.arange(len(given)), [len(rows) for rows in given])
+        name = f"positions_{uuid4().hex}"
+        connection.register("given", pa.table({"f": index, "p": np.concatenate(given)}))
+        connection.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM given")  # noqa: S608 - a name of ours
+        connection.unregister("given")
+        which = "" if self.chosen else "NOT "
+        return f" WHERE {which}EXISTS (FROM {name} AS d WHERE d.f = file_index AND d.p = file_row_number)"
+
+
+def _group_files(
+    root: Path, files: Sequence[AddFile], metadata: Metadata, only: "Mapping[int, np.ndarray[Any, Any]]"
+) -> list[_Group]:
+    groups: list[_Group] = []
+    for number, file in enumerate(files):
+        schema, count = read_footer(root, file)
+        chosen, rows = _rows_of(root, file, count, only.get(number))
+        # DuckDB reads the files of one scan by the types of the first
+        group = next((g for g in groups if g.chosen == chosen and g.schema.equals(schema, check_metadata=True)), None)
+        if group is None:
+            group = _Group(root, locate_columns(file.path, schema, metadata), schema, chosen)
+            groups.append(group)
+        group.files[number] = file
+        if rows is not None:
+            group.rows[number] = rows
+    return groups
+
+
+def _rows_of(
+    root: Path, file: AddFile, count: int, only: "np.ndarray[Any, Any] | None"
+) -> "tuple[bool | None, np.ndarray[Any, Any] | None]":
+    if only is not None:
+        return True, only
+    if file.vector is not None:
+        return False, read_deleted(root, file.vector, of=file.path, within=count)
+    return None, None
 
 
 def filter_rows(rows: "pa.Table", where: str) -> "pa.Table":
@@ -138,9 +263,9 @@ def matching_positions(rows: "pa.Table", where: str) -> "np.ndarray[Any, np.dtyp
     import duckdb
     import numpy as np
 
-    _refuse_ambiguous(rows.column_names, "the table")
-    _refuse_reserved(rows.column_names, {"rowid"}, "the table")
-    if problem := _problem_with(where):
+    refuse_ambiguous(rows.column_names, "the table")
+    _refuse_reserved(rows.column_names, {"rowid"}, "the table", "DuckDB")
+    if problem := condition_problem(where):
         raise _bad_condition(where, problem)
     # a line of its own for the bracket: the expression may end in a comment
     query = f"SELECT rowid FROM rows WHERE ({where}\n)"  # noqa: S608 - all it can reach is `rows`
@@ -154,40 +279,43 @@ def matching_positions(rows: "pa.Table", where: str) -> "np.ndarray[Any, np.dtyp
         try:
             kept: pa.Table = connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
-            raise _explain(error, rows.column_names, where) from error
+            raise explain_condition(error, rows.column_names, where) from error
     mask = np.zeros(rows.num_rows, dtype=np.bool_)
     mask[kept.column(0).to_numpy()] = True
     return mask
 
 
-def _refuse_ambiguous(names: Sequence[str], where: str) -> None:
-    """DuckDB takes names that differ only in case for one, without a word."""
-    seen: dict[str, str] = {}
-    for name in names:
-        folded = name.casefold()
-        if folded in seen:
-            raise OutsideError(f"{where} has columns {seen[folded]!r} and {name!r}, which lin cannot tell apart")
-        seen[folded] = name
-
-
-def _refuse_reserved(names: Iterable[str], reserved: set[str], where: str) -> None:
+def _refuse_reserved(names: Iterable[str], reserved: set[str], where: str, whose: str) -> None:
     if taken := sorted(name for name in names if name.casefold() in reserved):
-        raise OutsideError(f"{where} has a column {taken[0]!r}, a name that DuckDB keeps for itself")
+        raise OutsideError(f"{where} has a column {taken[0]!r}, a name that {whose} keeps for itself")
 
 
-def _read_schema(root: Path, file: AddFile) -> "pa.Schema":
+def read_footer(root: Path, file: AddFile) -> "tuple[pa.Schema, int]":
+    """The columns of a data file, and how many rows it has, the deleted ones too.
+
+    Raises:
+        OutsideError: names the file that is missing, refused, damaged, or not as large as the log says.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if file.vector:
-        raise OutsideError(f"data file {file.path!r} has a deletion vector, which this lin does not read yet")
+    what = f"data file {file.path!r} of the table in {root}"
     try:
         with open_data_file(root, file.path) as stream:
-            return pq.read_schema(stream)
+            if (size := os.fstat(stream.fileno()).st_size) != file.bytes:
+                raise altered_file(what, size, file.bytes)
+            # old writers keep times as 96-bit numbers, which are microseconds in Delta
+            parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+            return parquet.schema_arrow.remove_metadata(), parquet.metadata.num_rows
     except FileNotFoundError:
-        raise OutsideError(f"data file {file.path!r} of the table in {root} is missing") from None
-    except (pa.ArrowException, OSError) as error:
-        raise OutsideError(f"data file {file.path!r} of the table in {root} cannot be read: {error}") from error
+        raise OutsideError(f"{what} is missing") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise OutsideError(f"{what} cannot be read: {error}", hint=_BACKUP) from error
+
+
+def altered_file(what: str, size: int, told: int) -> OutsideError:
+    """The error for a data file that is not as large as the log says: other engines fail on it as well."""
+    return OutsideError(f"{what} was altered: it has {size} bytes, and the table's log says {told}", hint=_BACKUP)
 
 
 def _path(root: Path, file: AddFile) -> str:
@@ -197,14 +325,7 @@ def _path(root: Path, file: AddFile) -> str:
     return literal(_GLOB.sub(r"[\g<0>]", path))
 
 
-def _partition_column(name: str, kind: Any, files: Sequence[AddFile]) -> str:
-    values = [_typed(file, name, kind) for file in files]
-    if len(set(values)) == 1:
-        return f"{values[0]} AS {quote(name)}"
-    return f"([{', '.join(values)}])[CAST(file_index AS BIGINT) + 1] AS {quote(name)}"
-
-
-def _typed(file: AddFile, name: str, kind: Any) -> str:
+def _partition_sql(file: AddFile, name: str, kind: Any) -> str:
     value = partition_value(file.path, file.partition, name, kind).as_py()
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
     return f"CAST({'NULL' if value is None else literal(text)} AS {duckdb_type(kind)})"
@@ -214,14 +335,13 @@ def partition_value(path: str, partition: dict[str, str | None], name: str, kind
     """What a data file's rows have in partition column `name`. Raises `OutsideError` if the log is silent."""
     if name not in partition:
         raise OutsideError(f"data file {path!r} has no value for the partition column {name!r}")
-    return parse_partition_value(partition[name], kind)
+    try:
+        return parse_partition_value(partition[name], kind)
+    except OutsideError as error:
+        raise OutsideError(f"data file {path!r}: {error.message}", hint=error.hint) from error
 
 
-def _null(name: str, kind: str) -> str:
-    return f"CAST(NULL AS {kind}) AS {quote(name)}"
-
-
-def _problem_with(where: str) -> str | None:
+def condition_problem(where: str) -> str | None:
     """Why this is not one expression that stays in the brackets put around it, if so."""
     import duckdb
 
@@ -240,8 +360,9 @@ def _problem_with(where: str) -> str | None:
     return "it is not one expression" if depth else None
 
 
-def _explain(error: "duckdb.Error", columns: list[str], where: str) -> UsageError:
-    reason = str(error).splitlines()[0]
+def explain_condition(error: "duckdb.Error", columns: list[str], where: str) -> UsageError:
+    """What DuckDB says of a condition on these columns, and the nearest column where it names none of them."""
+    reason = _first_line(error)
     if unknown := _UNKNOWN_COLUMN.search(reason):
         known = f"the columns are: {', '.join(columns)}"
         hint = nearest(unknown[1], columns, instead=known)

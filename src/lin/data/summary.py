@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lin.data.log import Snapshot, require_readable
+from lin.data.log import AddFile, Snapshot, require_readable
 from lin.data.read import check_order
 from lin.data.schema import arrow_schema, quote, type_name
-from lin.data.sql import connect, relation
+from lin.data.sql import connect, reading_failure, relation
 from lin.data.tables import Table
 from lin.errors import OutsideError
 from lin.numbers import to_json
@@ -85,10 +85,11 @@ def _summarise_columns(
         name = quote(field["name"])
         extremes = [f"min({name})", f"max({name})"] if isinstance(field["type"], str) else ["NULL", "NULL"]
         asked += [f"count({name})", *extremes]
-    source = relation(table.root, snapshot.files, snapshot.metadata)
+    source = relation(connection, table.root, snapshot.files, snapshot.metadata)
     query = f"SELECT {', '.join(asked)} FROM ({source})"  # noqa: S608 - every name and value is quoted
     found = _run(connection, query, table, snapshot)
-    rows, *facts = [value for column in found.columns for value in _to_json_values(column)]
+    names = ["", *(field["name"] for field in fields for _ in range(3))]
+    rows, *facts = [_to_json_values(column, name)[0] for column, name in zip(found.columns, names, strict=True)]
     columns = [
         ColumnSummary(
             name=field["name"],
@@ -106,14 +107,24 @@ def _first_rows(
     connection: "duckdb.DuckDBPyConnection", table: Table, snapshot: Snapshot, number: int
 ) -> list[dict[str, Any]]:
     order = check_order(arrow_schema(snapshot.metadata.schema), table.order)
-    source = relation(table.root, snapshot.files, snapshot.metadata, positions=bool(order))
+    files = snapshot.files if order else _first_files(snapshot.files, number)
+    source = relation(connection, table.root, files, snapshot.metadata, positions=True)
+    by = ", ".join([*(f"{quote(name)} NULLS LAST" for name in order), "_file", "_position"])
     columns = ", ".join(quote(name) for name in snapshot.metadata.columns)
-    keys = [*(f"{quote(name)} NULLS LAST" for name in order), "_file", "_position"]
-    by = f"ORDER BY {', '.join(keys)}" if order else ""
-    query = f"SELECT {columns} FROM ({source}) {by} LIMIT {number:d}"  # noqa: S608 - every name is quoted
+    query = f"SELECT {columns} FROM ({source}) ORDER BY {by} LIMIT {number:d}"  # noqa: S608 - every name is quoted
     found = _run(connection, query, table, snapshot)
-    values = [_to_json_values(column) for column in found.columns]
+    values = map(_to_json_values, found.columns, snapshot.metadata.columns)
     return [dict(zip(snapshot.metadata.columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _first_files(files: list[AddFile], number: int) -> list[AddFile]:
+    """The files that the first rows are in."""
+    known = 0
+    for count, file in enumerate(files, 1):
+        known += file.rows or 0
+        if known >= number:
+            return files[:count]
+    return files
 
 
 def _run(connection: "duckdb.DuckDBPyConnection", query: str, table: Table, snapshot: Snapshot) -> "pa.Table":
@@ -122,15 +133,28 @@ def _run(connection: "duckdb.DuckDBPyConnection", query: str, table: Table, snap
     try:
         return connection.sql(query).to_arrow_table()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise OutsideError(f"{table.name}@{snapshot.version} cannot be read: {reason}") from error
+        what = f"{table.name}@{snapshot.version}"
+        raise reading_failure(error, what, table.root, snapshot.files, snapshot.metadata) from error
 
 
-def _to_json_values(column: "pa.ChunkedArray") -> list[Any]:
+def _to_json_values(column: "pa.ChunkedArray", name: str) -> list[Any]:
+    import pyarrow as pa
+
     try:
         return [_to_json(value) for value in column.to_pylist()]
     except (ValueError, OverflowError) as error:
-        raise OutsideError(f"a value cannot be shown: {error}") from error
+        if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+            return _far_times(column)
+        raise OutsideError(f"column {name!r} has a value that cannot be shown: {error}") from error
+
+
+def _far_times(column: "pa.ChunkedArray") -> list[str | None]:
+    """Times in ISO 8601 where some have years that Python has not."""
+    import numpy as np
+
+    zone = "+00:00" if getattr(column.type, "tz", None) else ""
+    pairs = zip(np.datetime_as_string(column.to_numpy()), column.is_valid().to_pylist(), strict=True)
+    return [f"{text}{zone}" if known else None for text, known in pairs]
 
 
 def _to_json(value: Any) -> Any:

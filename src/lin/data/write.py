@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lin.data.casts import arrow_fields, cast_exactly, conform, delta_schema, delta_type, extend_schema
+from lin.data.columns import column_array, locate_columns, stored_fields
 from lin.data.commit import (
     Attribution,
     acknowledge,
@@ -22,11 +23,11 @@ from lin.data.commit import (
     require_writable,
     table_exists,
 )
+from lin.data.files import open_data_file
 from lin.data.log import AddFile, Snapshot
 from lin.data.parts import ROWS_PER_FILE, writing_parts
-from lin.data.pins import missing_file, open_data_file
+from lin.data.pins import missing_file
 from lin.data.schema import arrow_schema
-from lin.data.sql import check_columns
 from lin.data.tables import Table
 from lin.errors import OutsideError, UsageError
 
@@ -67,6 +68,7 @@ def replace_rows(
         OutsideError: the table asks of its writers what lin does not do, or the file system failed.
     """
     require_writable(table, base)
+    _require_plain(table, base)
     if base.metadata.partition_columns:
         raise OutsideError(f"lin does not replace the rows of a partitioned table, and '{table.name}' is one")
     wanted = extend_schema(table, base, [f for f in batches.schema if f.name not in base.metadata.columns])
@@ -99,6 +101,7 @@ def fill_column(
         OutsideError: the table asks of its writers what lin does not do, or the file system failed.
     """
     require_writable(table, base)
+    _require_plain(table, base)
     if column in base.metadata.partition_columns:
         raise OutsideError(f"'{column}' is a partition column of table '{table.name}', and lin does not fill these")
     filler = _Filler(table, column, values)
@@ -126,6 +129,15 @@ def write_files(
     with writing_parts(root, batches.schema, modified, rows_per_file) as parts:
         parts.write(batches, {})
     return parts.adds
+
+
+def _require_plain(table: Table, base: Snapshot) -> None:
+    """Refuse to write rows to a table whose files say more than rows in columns of its names."""
+    uses = "column mapping" if base.metadata.mapping != "none" else None
+    if any(file.vector for file in base.files):
+        uses = "deletion vectors"
+    if uses:
+        raise OutsideError(f"lin does not write rows to table '{table.name}': it uses {uses}")
 
 
 # --- filling ----------------------------------------------------------------------------------------------------------
@@ -187,19 +199,20 @@ def _read(table: Table, base: Snapshot, file: AddFile, schema: "pa.Schema") -> "
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    kinds = {field["name"]: field["type"] for field in stored_fields(base.metadata)}
     try:
         with open_data_file(table.root, file.path) as stream:
             parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
-            check_columns(file.path, parquet.schema_arrow, schema)
+            places = dict(zip(kinds, locate_columns(file.path, parquet.schema_arrow, base.metadata), strict=True))
             for batch in parquet.iter_batches():
-                found = set(batch.schema.names)
+                rows = pa.Table.from_batches([batch])
                 columns = [
-                    batch.column(field.name).cast(field.type)
-                    if field.name in found
+                    column_array(rows, field, kinds[field.name], places[field.name])
+                    if field.name in kinds
                     else pa.nulls(batch.num_rows, field.type)
                     for field in schema
                 ]
-                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+                yield from pa.Table.from_arrays(columns, schema=schema).to_batches()
     except FileNotFoundError:
         raise missing_file(table, file.path, base.version) from None
     except (pa.ArrowException, OSError) as error:
