@@ -6,12 +6,14 @@ def test_rows_by_key(lin):
     result = lin("diff", "housing@0", "housing@1", "--limit", 2)
     assert result.text == snapshot("""\
 housing@0 -> housing@1: 0 inserted, 0 deleted, 173 updated, by ID
-changed cells: medv 173
 
-   row   change
-~  ID 1  medv: null -> 24.5446
-~  ID 2  medv: null -> 17.8496
-… and 171 more (--limit 173)
+column  cells  were null  are null  largest movement
+medv      173        173         0
+
+   ID  medv
+~  1   null -> 24.5446
+~  2   null -> 17.8496
+… and 171 more rows (--limit 173, or --output FILE for all)
 """)
     assert (result.code, result.err) == (0, "")
 
@@ -31,17 +33,22 @@ def test_json(lin):
             "old": 0,
             "new": 1,
             "key": ["ID"],
+            "where": None,
             "ambiguous": False,
             "inserted": 0,
             "deleted": 0,
             "updated": 173,
             "columns": {"medv": 173},
+            "details": {"medv": {"filled": 173, "emptied": 0, "largest": None}},
             "added_columns": [],
             "dropped_columns": [],
+            "renamed_columns": {},
             "retyped_columns": [],
             "rows": [{"kind": "updated", "key": {"ID": 1}, "old": {"medv": None}, "new": {}}],
+            "taken_at_their_word": [],
             "order_changed": None,
             "identical": False,
+            "output": None,
         }
     )
 
@@ -49,3 +56,18 @@ def test_json(lin):
 def test_a_keyed_table_as_a_multiset(lin):
     diff = lin("diff", "housing", 0, 1, "--multiset", "--json").json()
     assert (diff["key"], diff["inserted"], diff["deleted"], diff["updated"]) == (None, 173, 173, 0)
+
+
+def test_a_summary_of_chosen_columns_and_rows(lin):
+    result = lin("diff", "housing", 0, 1, "--summary", "--columns", "medv, rm", "--where", "ID < 10")
+    assert result.text == snapshot("""\
+housing@0 -> housing@1: 0 inserted, 0 deleted, 7 updated, by ID, where ID < 10
+
+column  cells  were null  are null  largest movement
+medv        7          7         0
+""")
+
+
+def test_the_output_holds_every_changed_row(lin):
+    result = lin("diff", "housing", 0, 1, "--summary", "--output", "changes.csv")
+    assert result.text.splitlines()[-1] == "wrote 173 changed rows to changes.csv"

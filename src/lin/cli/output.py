@@ -75,12 +75,15 @@ def line(text: str, style: str = "") -> "Text":
     return Text(safe(text), style=style)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> "RenderableType":
-    """A table without lines; the columns in `right` are aligned right. Without names there is no head."""
-    return _Grid(columns, [tuple(row) for row in rows], set(right))
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> "Grid":
+    """A table without lines; the columns in `right` are aligned right. Without names there is no head.
+
+    A cell that is a `Text`, made by `line`, keeps its style.
+    """
+    return Grid(columns, [tuple(row) for row in rows], set(right))
 
 
-class _Grid:
+class Grid:
     """A table as wide as the console lets it be: lines break between words, then inside texts, then anywhere."""
 
     def __init__(self, columns: Sequence[str], rows: list[tuple[object, ...]], right: set[str]) -> None:
@@ -90,21 +93,35 @@ class _Grid:
 
     def __rich_console__(self, _: "Console", options: "ConsoleOptions") -> "RenderResult":
         from rich.table import Table
+        from rich.text import Text
 
         grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), show_header=any(self.columns))
         for name, width in zip(self.columns, self._fit(options.max_width), strict=True):
             side: Literal["left", "right"] = "right" if name in self.right else "left"
             grid.add_column(line(name), justify=side, overflow="fold", width=width)
         for row in self.rows:
-            grid.add_row(*(line(show(cell)) for cell in row))
+            grid.add_row(*(cell if isinstance(cell, Text) else line(show(cell)) for cell in row))
         yield grid
+
+    @property
+    def width(self) -> int:
+        """How many cells of a terminal it would take without a line break."""
+        return sum(self._natural()) + 2 * (len(self.columns) - 1)
+
+    def _texts(self) -> list[list[str]]:
+        return [[name, *(safe(show(row[at])) for row in self.rows)] for at, name in enumerate(self.columns)]
+
+    def _natural(self) -> list[int]:
+        from rich.cells import cell_len
+
+        return [max(map(cell_len, column)) for column in self._texts()]
 
     def _fit(self, room: int) -> Sequence[int | None]:
         from rich.cells import cell_len
 
-        texts = [[name, *(safe(show(row[at])) for row in self.rows)] for at, name in enumerate(self.columns)]
+        texts = self._texts()
         return fit_widths(
-            [max(map(cell_len, column)) for column in texts],
+            self._natural(),
             [max((cell_len(word) for text in column for word in text.split()), default=0) for column in texts],
             room - 2 * (len(texts) - 1),
             firm={at for at, name in enumerate(self.columns) if name in self.right or self._has_times(at)},
