@@ -9,8 +9,9 @@ from datetime import datetime
 
 import msgspec
 
+from lin.data.files import open_data_file
 from lin.data.log import AddFile, Commit
-from lin.data.pins import open_data_file
+from lin.data.moments import show_moment
 from lin.data.tables import Table
 from lin.errors import NotFoundError, OutsideError
 
@@ -50,29 +51,27 @@ def read_history(table: Table) -> list[VersionInfo]:
 def version_at(table: Table, moment: datetime) -> int:
     """The newest version committed at or before `moment`, a time with its zone.
 
+    A version whose commit has no time counts as committed with the one before it.
+
     Raises:
-        NotFoundError: no version is that old; it names the first one that the log has a time for.
+        NotFoundError: no version is that old; it names the versions and times that the log does tell.
     """
-    first: tuple[int, datetime] | None = None
-    found: int | None = None
-    for version, time in _times(table):
-        first = first or (version, time)
-        if time <= moment:
-            found = version
-    if found is not None:
-        return found
-    if first is None:
+    times = list(_times(table))
+    found = [version for version, time in times if time <= moment]
+    if found:
+        return found[-1]
+    if not times:
         raise NotFoundError(f"the log of table '{table.name}' has no times", hint=f"lin history {table.name}")
+    (first, begin), (last, end) = times[0], times[-1]
     raise NotFoundError(
-        f"table '{table.name}' has no version as old as {moment.isoformat()}; "
-        f"version {first[0]} is of {first[1].isoformat()}",
+        f"table '{table.name}' has no version as old as {show_moment(moment)}: its log tells the times of "
+        f"versions {first} ({show_moment(begin)}) to {last} ({show_moment(end)})",
         hint=f"lin history {table.name}",
     )
 
 
-def _describe(
-    table: Table, commit: Commit, files: Collection[AddFile] | None, counted: dict[str, int | None]
-) -> VersionInfo:
+def describe_commit(commit: Commit, *, rows: int | None = None, files: int | None = None) -> VersionInfo:
+    """What a commit says of itself, with the counts of the version that it made where these are known."""
     return VersionInfo(
         version=commit.version,
         time=commit.time,
@@ -81,12 +80,20 @@ def _describe(
         run=commit.text("lin.run"),
         model=commit.text("lin.model"),
         reason=commit.text("lin.reason", "userMetadata"),
-        rows=None if files is None else _count(table, files, counted),
-        files=None if files is None else len(files),
+        rows=rows,
+        files=files,
         files_added=len(commit.adds),
         files_removed=len(commit.removes),
         restored=_restored(commit),
     )
+
+
+def _describe(
+    table: Table, commit: Commit, files: Collection[AddFile] | None, counted: dict[str, int | None]
+) -> VersionInfo:
+    if files is None:
+        return describe_commit(commit)
+    return describe_commit(commit, rows=_count(table, files, counted), files=len(files))
 
 
 def _restored(commit: Commit) -> int | None:
@@ -106,12 +113,13 @@ def _count(table: Table, files: Collection[AddFile], counted: dict[str, int | No
     total = 0
     for file in files:
         rows = file.rows
-        if rows is None and file.vector is None:
+        if rows is None:
             if file.path not in counted:
                 counted[file.path] = _count_in_footer(table, file.path)
             rows = counted[file.path]
-        if rows is None:
-            return None
+            if rows is None or (file.vector is not None and file.vector.rows > rows):
+                return None
+            rows -= file.vector.rows if file.vector else 0
         total += rows
     return total
 
@@ -123,7 +131,7 @@ def _count_in_footer(table: Table, path: str) -> int | None:
     try:
         with open_data_file(table.root, path) as stream:
             rows: int = pq.read_metadata(stream).num_rows
-    except (FileNotFoundError, OutsideError, pa.ArrowException, OSError):
+    except (FileNotFoundError, OutsideError, pa.ArrowException, OSError, ValueError):
         return None  # gone or unreadable: the history goes on without its count
     return rows
 
