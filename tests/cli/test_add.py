@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pyarrow as pa
+from deltalake import write_deltalake
 from inline_snapshot import snapshot
 
 
@@ -24,6 +26,7 @@ def test_adopts_a_delta_table_where_it_lies(lin):
             "columns": 5,
             "imported": False,
             "run": None,
+            "log_retention": None,
         }
     )
 
@@ -43,3 +46,15 @@ def test_short_rows_are_filled_when_asked(lin, built: Path):
         {"id": 2, "ph": 3.1, "colour": None},
         {"id": 3, "ph": None, "colour": None},
     ]
+
+
+def test_a_table_whose_log_is_cleaned_up_is_told_so(lin, built: Path):
+    write_deltalake(built / "lake house", pa.table({"id": [1, 2]}))
+    result = lin("add", "lake", "lake house")
+    assert result.text == snapshot("""\
+table 'lake' adopted at version 0: 2 rows, 1 column, no key
+its writers may drop old commits after 'interval 30 days'; to keep them all: lin add lake 'lake house' --keep-log
+""")
+    kept = lin("add", "lake", "lake house", "--keep-log")
+    assert (kept.code, kept.text) == snapshot((0, "table 'lake' adopted at version 1: 2 rows, 1 column, no key\n"))
+    assert lin("history", "lake", "--json").json()[-1]["reason"] == "old versions are to stay"

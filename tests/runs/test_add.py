@@ -9,7 +9,7 @@ import pytest
 from lin.data.history import read_history
 from lin.data.read import read_version
 from lin.data.tables import open_table
-from lin.errors import ConflictError, NotFoundError, UsageError
+from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
 from lin.project import Project, open_project
 from lin.runs.add import Added, add_table
 from lin.runs.query import RunInfo
@@ -38,7 +38,15 @@ def test_an_import_is_a_recorded_run_and_a_declared_table(project: Project, csv:
     added = add_table(project, "housing", csv, key=["ID"], reason="first data")
     (run,) = every_run(project)
     assert added == Added(
-        name="housing", path="data/housing", key=["ID"], version=0, rows=3, columns=3, imported=True, run=run.id
+        name="housing",
+        path="data/housing",
+        key=["ID"],
+        version=0,
+        rows=3,
+        columns=3,
+        imported=True,
+        run=run.id,
+        log_retention=None,
     )
     opened = open_project(project.root)
     table = open_table(opened, "housing")
@@ -133,3 +141,35 @@ def test_a_folder_that_is_no_table_is_refused(project: Project, delta: Path, tmp
     refuse(project, NotFoundError, "not a Delta table", "sales", empty)
     refuse(project, UsageError, "no column 'x'", "sales", delta, key=["x"])
     refuse(project, UsageError, "--path is for imports", "sales", delta, path="data/sales")
+
+
+def test_an_adopted_table_that_forgets_is_told_and_changed_only_when_asked(
+    project: Project, delta: Path, every_run: EveryRun
+) -> None:
+    from deltalake import DeltaTable
+
+    added = add_table(project, "sales", delta)
+    assert (added.log_retention, added.run, added.version) == ("interval 30 days", None, 0)
+    assert every_run(project) == []
+    project = open_project(project.root)
+    kept = add_table(project, "sales", delta, keep_log=True)
+    (run,) = every_run(project)
+    assert (kept.log_retention, kept.run, kept.version, kept.imported) == (None, run.id, 1, False)
+    assert (run.status, run.name, run.reason) == ("finished", "keep the log of sales", "old versions are to stay")
+    assert [output.version for output in run.outputs] == [1]
+    assert DeltaTable(delta).metadata().configuration == {"delta.enableExpiredLogCleanup": "false"}
+    commit = read_history(open_table(project, "sales"))[-1]
+    assert (commit.operation, commit.run, commit.user) == ("SET TBLPROPERTIES", run.id, "ann")
+    assert read_version(open_table(project, "sales"))[1].num_rows == 2
+    again = add_table(project, "sales", delta, keep_log=True)  # nothing is left to do
+    assert (again.run, again.version) == (None, 1)
+
+
+def test_a_table_that_lin_does_not_write_to_is_adopted_without_keep_log_only(project: Project, delta: Path) -> None:
+    from deltalake import DeltaTable
+
+    DeltaTable(delta).alter.set_table_properties({"delta.appendOnly": "true"})
+    with pytest.raises(OutsideError, match="append-only"):
+        add_table(project, "sales", delta, keep_log=True)
+    assert "sales" not in open_project(project.root).config.tables
+    assert add_table(project, "sales", delta).version == 1

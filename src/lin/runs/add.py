@@ -12,6 +12,8 @@ from lin.config import TableSetting, check_name
 from lin.data.commit import has_versions
 from lin.data.load import adopt, load_table
 from lin.data.read import read_version
+from lin.data.settings import keep_log as set_keep_log
+from lin.data.settings import log_retention
 from lin.data.tables import Table
 from lin.data.write import create_table
 from lin.errors import ConflictError, NotFoundError, UsageError
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True):
-    """A table that was added; `run` is the import, None where a Delta table was adopted."""
+    """A table that was added; `run` is the import, or the commit that makes an adopted table keep its log.
+
+    `log_retention` tells how long other writers keep commits, as the table says it; None where all are kept.
+    """
 
     name: str
     path: str
@@ -33,6 +38,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True):
     columns: int
     imported: bool
     run: str | None
+    log_retention: str | None
 
 
 def add_table(
@@ -44,12 +50,14 @@ def add_table(
     order: Sequence[str] | None = None,
     path: str | None = None,
     fill_short_rows: bool = False,
+    keep_log: bool = False,
     reason: str | None = None,
 ) -> Added:
     """Declare table `name`: the Delta table in the folder `source`, or a new one with the rows of the file `source`.
 
     What `lineage.toml` says of the table already is used where nothing is given. Adding the same file again is no
-    error: nothing changes, but that an import which was killed before its declaration is declared now.
+    error: nothing changes, but that an import which was killed before its declaration is declared now. An adopted
+    table is changed only with `keep_log`, where its log would be cleaned up: by one commit that sets the property.
 
     Raises:
         NotFoundError: no such source. UsageError: it cannot be read as a table, or the key is not one.
@@ -64,7 +72,8 @@ def add_table(
         declare_table(project, name, setting)  # refuses another declaration before anything is written
     run = None
     if source.is_dir():
-        adopt(table)
+        cleaned = log_retention(adopt(table)) is not None
+        run = _keep_log(project, table, reason) if keep_log and cleaned else None
     else:
         rows = load_table(table, source, fill_short_rows=fill_short_rows)  # a file that is refused leaves no run
         if has_versions(table.log):
@@ -81,8 +90,9 @@ def add_table(
         version=snapshot.version,
         rows=None if None in counts else sum(count or 0 for count in counts),
         columns=len(snapshot.metadata.columns),
-        imported=run is not None,
+        imported=run is not None and not source.is_dir(),
         run=run,
+        log_retention=log_retention(snapshot),
     )
 
 
@@ -114,6 +124,19 @@ def _require_rows(table: Table, rows: "pa.Table", path: str) -> None:
     """Refuse to import into a table that is there, unless an import of the same rows was cut off when it had them."""
     if not read_version(Table(table.name, table.root))[1].equals(rows):
         raise ConflictError(f"there is a Delta table in {path} already", hint=f"lin add {table.name} {path}")
+
+
+def _keep_log(project: Project, table: Table, reason: str | None) -> str:
+    """Set the property in a run of its own."""
+    run, _ = record_write(
+        project,
+        table,
+        lambda by: set_keep_log(table, by),
+        kind="import",
+        name=f"keep the log of {table.name}",
+        reason=reason or "old versions are to stay",
+    )
+    return run
 
 
 def _import(project: Project, table: Table, rows: "pa.Table", source: str, reason: str | None) -> str:
