@@ -241,8 +241,12 @@ MISTAKES = [
     Mistake("log param alpha 0.1", USAGE, "This is not inside `lin run -- CMD`", "--run RUN, or set LIN_RUN"),
     Mistake("diff housing", USAGE, "takes two versions of one table", "lin diff housing@0 housing@1"),
     Mistake("diff housing@0 wine@1", USAGE, "'housing@0' and 'wine@1' are not two versions", "lin history housing"),
+    Mistake("diff housing 0 1 --where 'pri > 1'", USAGE, "no column 'pri'", "the columns are: "),
+    Mistake("diff housing 0 1 --columns mdev", USAGE, "no column 'mdev'", "did you mean 'medv'?"),
+    Mistake("diff housing 0 1 --memory much", USAGE, "'much' is not an amount of memory", "write it as 400MB"),
+    Mistake("diff housing 0 1 --output d.xlsx", USAGE, "what to write to 'd.xlsx'", "end in one of .parquet, .csv"),
     Mistake("restore housing", USAGE, "one of --version, --as-of, --run", "lin history housing"),
-    Mistake("restore --as-of yesterday", USAGE, "'yesterday' is not a time", "write it as 2026-11-22"),
+    Mistake("restore --as-of someday", USAGE, "'someday' is not a time", "write it as 2026-11-22"),
     Mistake("restore --as-of 1999-01-01", NOT_FOUND, "has no version as old as 1999-01-01", "lin history housing"),
     Mistake(
         "run housing -- ls", USAGE, "an experiment or a program, not both", "lin run EXPERIMENT, or lin run -- CMD"

@@ -40,3 +40,10 @@ def test_json_has_the_run_and_the_model_of_each_version(lin):
         "ann",
     ]
     assert [filled[key] for key in told] == [1, "WRITE", runs["boston@1 into housing.medv"], "boston@1", 506, "ann"]
+
+
+def test_the_versions_that_there_were_at_a_time(lin):
+    written = lin("history", "housing", "--json").json()[0]["time"]
+    result = lin("history", "housing", "--as-of", written, "--json")
+    assert [entry["version"] for entry in result.json()] == [0]
+    assert "is version 0 (written " in result.err

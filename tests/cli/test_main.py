@@ -16,7 +16,7 @@ from lin.cli.main import COMMANDS
 from lin.errors import ExitCode
 from lin.version import __version__
 
-SHARED = {"main", "options", "output", "fits"}
+SHARED = {"changes", "writers", "main", "options", "output", "fits"}
 LOG = ["param", "metric", "tag", "artifact"]
 HEAVY = "pandas numpy sklearn pyarrow duckdb deltalake skops matplotlib psutil"
 IMPORTED = """

@@ -86,3 +86,27 @@ def test_a_program(lin):
             "command      sh -c exit 3",
         ]
     )
+
+
+def test_a_table_at_a_time(lin):
+    imported, filled = (entry["time"] for entry in lin("history", "housing", "--json").json())
+    assert lin("show", "housing", "--as-of", imported, "--json").json()["version"] == 0
+    result = lin("show", "housing", "--as-of", filled, "--sample", 0)
+    assert result.out.startswith("housing@1: 506 rows")
+    shown = filled[:19].replace("T", " ")
+    assert result.err.endswith(f" UTC is version 1 (written {shown} UTC)\n")
+    assert lin("show", "housing", "--as-of", "now", "--json").json()["version"] == 1
+
+
+def test_a_time_that_cannot_be_shown(lin):
+    for words, code, says in (
+        ("housing --as-of 1999-01-01", 10, "has no version as old as 1999-01-01 23:59:59 UTC: its log tells the times"),
+        ("housing --as-of tomorrow", 2, "'tomorrow' is not a time (hint: write it as 2026-11-22, "),
+        ("housing --as-of 9999-01-01", 2, "'9999-01-01' is in the future"),
+        ("housing@1 --as-of now", 2, "'housing@1' is a version already"),
+        ("boston@1 --as-of now", 2, "'boston@1' is no table: --as-of tells a version of one"),
+        ("last --as-of now", 2, "'last' is no table"),
+    ):
+        result = lin("show", *words.split())
+        assert (result.code, result.out) == (code, "")
+        assert says in result.err

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lin.cli.options import Json, StorePath, open_project
+from lin.cli.options import AsOf, Json, StorePath, at_moment, open_project
 from lin.cli.output import emit
 from lin.cli.output import table as grid
 
@@ -17,14 +17,21 @@ if TYPE_CHECKING:
 def history(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The table.", show_default=False)],
     *,
+    as_of: AsOf = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Show a table's versions: who wrote each, how, in which run."""
+    """Show a table's versions: who wrote each, how, in which run.
+
+    With --as-of, those that there were at that time.
+    """
     from lin.data.history import read_history
     from lin.data.tables import open_table
 
-    emit(read_history(open_table(open_project(store), table)), _view, as_json=as_json)
+    opened = open_table(open_project(store), table)
+    newest = None if as_of is None else at_moment(opened, as_of)
+    versions = [entry for entry in read_history(opened) if newest is None or entry.version <= newest]
+    emit(versions, _view, as_json=as_json)
 
 
 def _view(versions: "list[VersionInfo]") -> "list[RenderableType]":

@@ -1,21 +1,29 @@
 """`lin show`."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lin.cli.options import Json, StorePath, open_project
+from lin.cli.options import AsOf, Json, StorePath, choose_version, open_project
 from lin.cli.output import count, emit, line, size, table
 from lin.cli.output import show as text
+from lin.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from lin.data.summary import VersionSummary
     from lin.lineage.card import ModelCard, RunCard
 
 NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal")
 """How the names of Delta's numeric types begin: their columns are aligned right."""
+
+LONGEST = 40
+"""Values of tables are cut to so many characters; `--json` has them whole."""
+
+SHORTEST = 10
+"""The least of a value that is shown."""
 
 
 def show(
@@ -24,6 +32,7 @@ def show(
     ],
     *,
     sample: Annotated[int, typer.Option(min=0, metavar="N", help="Show this many rows of a table.")] = 5,
+    as_of: AsOf = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -36,7 +45,10 @@ def show(
     project = open_project(store)
     match resolve(project, reference):
         case TableAt(table=opened, version=version):
-            emit(summarise_version(opened, version, sample=sample), _view_table, as_json=as_json)
+            chosen = choose_version(opened, version, as_of)
+            emit(summarise_version(opened, chosen, sample=sample), _view_table, as_json=as_json)
+        case _ if as_of is not None:
+            raise UsageError(f"'{reference}' is no table: --as-of tells a version of one", hint="lin tables")
         case RunInfo() as run:
             emit(read_run_card(project, run), _view_run, as_json=as_json)
         case list() as versions:
@@ -52,7 +64,7 @@ def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
     by = f", run {summary.run[-8:]}" if summary.run else ""
     rows_and_files = f"{count(summary.rows, 'row')}, {size(summary.bytes)} in {count(summary.files, 'file')}"
     head = f"{summary.table}@{summary.version}: {rows_and_files}"
-    rows = [(c.name, c.type, c.nulls, c.min, c.max) for c in summary.columns]
+    rows = [(c.name, c.type, c.nulls, *(_cut(text(end), LONGEST) for end in (c.min, c.max))) for c in summary.columns]
     parts: list[RenderableType] = [
         line(head, "bold"),
         f"{made}{by}",
@@ -60,11 +72,28 @@ def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
         table(("column", "type", "nulls", "min", "max"), rows, right=("nulls", "min", "max")),
     ]
     if summary.sample:
-        names = [c.name for c in summary.columns]
-        numbers = [c.name for c in summary.columns if c.type.startswith(NUMBERS)]
-        sample = [[_cell(row[name]) for name in names] for row in summary.sample]
-        parts += ["", table(names, sample, right=numbers)]
+        parts += ["", _Sample(summary)]
     return parts
+
+
+class _Sample:
+    """The first rows; where they are too wide, with a line for each column."""
+
+    def __init__(self, summary: "VersionSummary") -> None:
+        self.names = [c.name for c in summary.columns]
+        self.numbers = [c.name for c in summary.columns if c.type.startswith(NUMBERS)]
+        self.rows = [[_cell(row[name]) for name in self.names] for row in summary.sample]
+
+    def __rich_console__(self, _: "Console", options: "ConsoleOptions") -> "RenderResult":
+        grid = table(self.names, [[_cut(cell, LONGEST) for cell in row] for row in self.rows], right=self.numbers)
+        if grid.width <= options.max_width:
+            yield grid
+            return
+        room = max(options.max_width // (len(self.rows) + 1) - 2, SHORTEST)
+        lines = [
+            [name, *(_cut(cell, room) for cell in cells)] for name, *cells in zip(self.names, *self.rows, strict=True)
+        ]
+        yield table(["column", *(f"row {number}" for number in range(1, len(self.rows) + 1))], lines)
 
 
 def _view_run(card: "RunCard") -> "list[RenderableType]":
@@ -123,7 +152,14 @@ def _view_model(card: "ModelCard") -> "list[RenderableType]":
 
 
 def _cell(value: object) -> str:
-    return "null" if value is None else text(value)
+    """A value in a sample; nested ones as JSON."""
+    if value is None:
+        return "null"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else text(value)
+
+
+def _cut(shown: str, longest: int) -> str:
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 def _exact(value: object) -> str:

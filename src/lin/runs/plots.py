@@ -1,15 +1,14 @@
 """The two pictures of a fit, as PNG bytes: what was predicted against what was measured, and what is left over.
 
-The same numbers give the same bytes: no date, no version, no window system, no settings of the user's. Text from the
-data is drawn as it is, never as a formula. A picture shows at most `MOST_POINTS` rows, and says so.
+The same numbers give the same bytes, as `lin.runs.drawing` has it. A picture shows at most `MOST_POINTS` rows, and
+says so.
 """
 
-import io
 import textwrap
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lin.runs.drawing import BLUE, COLOURS, GREY, INK, LARGEST, LIGHT, ORANGE, draw_png, shortened
 from lin.runs.evaluate import Evaluation
 
 if TYPE_CHECKING:
@@ -19,35 +18,12 @@ if TYPE_CHECKING:
 MOST_POINTS = 20_000
 MOST_CLASSES = 20
 
-_INK, _GREY, _LIGHT = "#22313f", "#8a949e", "#dfe4e8"
-_BLUE, _ORANGE = "#2b6ca3", "#d9722e"
-_COLOURS = (_BLUE, _ORANGE, "#3f9b6c", "#b0508e", "#7a6fb0", "#c9a227", "#4aa3b5", "#8c5a3c", "#6b7885", "#a03d3d")
-_LONGEST_NAME = 14
-_LARGEST = 1e100
-"""Beyond this the axes overflow."""
-_STYLE = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9.5,
-    "text.color": _INK,
-    "text.parse_math": False,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "legend.frameon": False,
-}
-
 
 def prediction_error_plot(target: "pd.Series[Any]", result: Evaluation) -> bytes:
     """Measured against predicted with the line of equality and of best fit; for classes, the confusion matrix."""
     if result.classes:
-        return _picture(lambda figure: _draw_confusion(figure, target, result))
-    return _picture(lambda figure: _draw_prediction_error(figure, target, result))
+        return draw_png(lambda figure: _draw_confusion(figure, target, result))
+    return draw_png(lambda figure: _draw_prediction_error(figure, target, result))
 
 
 def residual_plot(target: "pd.Series[Any]", result: Evaluation) -> bytes:
@@ -56,26 +32,10 @@ def residual_plot(target: "pd.Series[Any]", result: Evaluation) -> bytes:
     For classes: one minus the probability of the true class, or each class's errors where there are no probabilities.
     """
     if not result.classes:
-        return _picture(lambda figure: _draw_residuals(figure, target, result))
+        return draw_png(lambda figure: _draw_residuals(figure, target, result))
     if result.probabilities is not None:
-        return _picture(lambda figure: _draw_missing_probability(figure, target, result))
-    return _picture(lambda figure: _draw_class_errors(figure, target, result))
-
-
-def _picture(draw: Callable[[Any], None]) -> bytes:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    sink = io.BytesIO()
-    plain: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
-    with mpl.rc_context(plain | _STYLE), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name in a script that the font lacks
-        figure = Figure(figsize=(6.4, 4.8), dpi=100)
-        canvas = FigureCanvasAgg(figure)
-        draw(figure)
-        canvas.print_png(sink, metadata={"Software": None})  # type: ignore[no-untyped-call]
-    return sink.getvalue()
+        return draw_png(lambda figure: _draw_missing_probability(figure, target, result))
+    return draw_png(lambda figure: _draw_class_errors(figure, target, result))
 
 
 # --- regression -------------------------------------------------------------------------------------------------------
@@ -88,16 +48,16 @@ def _draw_prediction_error(figure: Any, target: Any, result: Evaluation) -> None
     axes = figure.add_axes((0.11, 0.115, 0.6, 0.8))
     axes.set(xlabel=f"predicted {_name_of(target)}", ylabel=f"measured {_name_of(target)}")
     low, high = _limits(np.concatenate([measured, predicted]))
-    axes.plot((low, high), (low, high), color=_GREY, linewidth=1.0, dashes=(5, 3), label="exact")
+    axes.plot((low, high), (low, high), color=GREY, linewidth=1.0, dashes=(5, 3), label="exact")
     if len(predicted) and np.ptp(predicted) > 0:
         slope, intercept = np.polyfit(predicted, measured, 1)
         ends = np.array([predicted.min(), predicted.max()])
-        axes.plot(ends, slope * ends + intercept, color=_ORANGE, linewidth=1.6, label="best fit", zorder=3)
+        axes.plot(ends, slope * ends + intercept, color=ORANGE, linewidth=1.6, label="best fit", zorder=3)
     shown = _sample(len(measured), notes)
     _scatter(axes, predicted[shown], measured[shown])
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     axes.set_anchor("W")
-    axes.grid(color=_LIGHT, linewidth=0.6)
+    axes.grid(color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     _side(figure, axes, result, notes)
 
@@ -114,14 +74,14 @@ def _draw_residuals(figure: Any, target: Any, result: Evaluation) -> None:
     low, high = _limits(np.append(left_over, 0.0))
     axes.set(xlabel=f"predicted {_name_of(target)}", ylabel="measured − predicted", ylim=(low, high))
     axes.set_xlim(*_limits(predicted))
-    side.hist(left_over, bins=min(40, max(10, int(len(left_over) ** 0.5))), orientation="horizontal", color=_BLUE)
+    side.hist(left_over, bins=min(40, max(10, int(len(left_over) ** 0.5))), orientation="horizontal", color=BLUE)
     side.set_xlabel("rows")
     side.locator_params(axis="x", nbins=3)
     side.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}")  # noqa: PLR2004
     side.tick_params(labelleft=False)
     for part in (axes, side):
-        part.axhline(0.0, color=_GREY, linewidth=1.0, dashes=(5, 3))
-        part.grid(axis="y", color=_LIGHT, linewidth=0.6)
+        part.axhline(0.0, color=GREY, linewidth=1.0, dashes=(5, 3))
+        part.grid(axis="y", color=LIGHT, linewidth=0.6)
         part.set_axisbelow(True)
     _headline(figure, result, notes)
 
@@ -131,7 +91,7 @@ def _drawable_pairs(target: Any, result: Evaluation) -> "tuple[np.ndarray[Any, A
 
     measured = np.asarray(target, dtype=np.float64).ravel()
     predicted = np.asarray(result.predictions, dtype=np.float64).ravel()
-    drawable = (np.abs(measured) < _LARGEST) & (np.abs(predicted) < _LARGEST)
+    drawable = (np.abs(measured) < LARGEST) & (np.abs(predicted) < LARGEST)
     left_out = len(drawable) - int(drawable.sum())
     return measured[drawable], predicted[drawable], [f"{left_out:,} rows not finite"] if left_out else []
 
@@ -154,7 +114,7 @@ def _scatter(axes: Any, x: Any, y: Any) -> None:
         linestyle="none",
         marker="o",
         markersize=5.5 - 3.3 * crowd,
-        markerfacecolor=_BLUE,
+        markerfacecolor=BLUE,
         markeredgewidth=0.0,
         alpha=0.65 - 0.4 * crowd,
         label="row",
@@ -181,7 +141,7 @@ def _draw_confusion(figure: Any, target: Any, result: Evaluation) -> None:
     counts = confusion_matrix(measured, predicted, labels=range(len(labels)))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = len(labels) <= MOST_CLASSES
-    names = [_shortened(label) for label in labels] if few else []
+    names = [shortened(label) for label in labels] if few else []
     upright = sum(map(len, names)) <= 40  # noqa: PLR2004  characters that fit below the axis
     axes = figure.add_axes((0.215, 0.115, 0.51, 0.8) if upright else (0.215, 0.285, 0.51, 0.63))
     axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0, aspect="equal", interpolation="nearest")
@@ -211,7 +171,7 @@ def _write_counts(axes: Any, counts: Any, share: Any) -> None:
             ha="center",
             va="center",
             fontsize=size * min(1.0, 5 / len(number)),
-            color="white" if dark else _INK,
+            color="white" if dark else INK,
         )
 
 
@@ -226,16 +186,16 @@ def _draw_missing_probability(figure: Any, target: Any, result: Evaluation) -> N
     notes = [] if finite.all() else [f"{int((~finite).sum()):,} rows not finite"]
     axes = figure.add_axes((0.12, 0.115, 0.85, 0.80))
     edges = np.linspace(0.0, 1.0, 26)
-    if len(result.classes) <= len(_COLOURS):
+    if len(result.classes) <= len(COLOURS):
         parts = [missing[finite & (position == at)] for at in range(len(result.classes))]
-        names = [f"{_shortened(label)} ({len(part):,})" for label, part in zip(result.classes, parts, strict=True)]
-        axes.hist(parts, bins=edges, stacked=True, histtype="stepfilled", color=_COLOURS[: len(parts)], label=names)
+        names = [f"{shortened(label)} ({len(part):,})" for label, part in zip(result.classes, parts, strict=True)]
+        axes.hist(parts, bins=edges, stacked=True, histtype="stepfilled", color=COLOURS[: len(parts)], label=names)
         axes.legend(title=_name_of(target) or None, loc="upper right", alignment="left", fontsize=9)
     else:
-        axes.hist(missing[finite], bins=edges, color=_BLUE)
+        axes.hist(missing[finite], bins=edges, color=BLUE)
         notes.append(f"{len(result.classes)} classes")
     axes.set(xlabel="1 − probability of the true class", ylabel="rows", xlim=(0.0, 1.0))
-    axes.grid(axis="y", color=_LIGHT, linewidth=0.6)
+    axes.grid(axis="y", color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     _headline(figure, result, notes)
 
@@ -255,13 +215,13 @@ def _draw_class_errors(figure: Any, target: Any, result: Evaluation) -> None:
         notes.append(f"the {MOST_CLASSES} worst of {len(labels)} classes")
     axes = figure.add_axes((0.215, 0.115, 0.665, 0.80))
     axes.tick_params(axis="y", labelsize=8.5)
-    bars = axes.barh(range(len(worst)), rate[worst], height=0.7, color=_BLUE)
+    bars = axes.barh(range(len(worst)), rate[worst], height=0.7, color=BLUE)
     axes.bar_label(bars, [f"{wrong[at]:,} of {rows[at]:,}" for at in worst], padding=4, fontsize=8.5)
-    axes.set_yticks(range(len(worst)), [_shortened(labels[at]) for at in worst])
+    axes.set_yticks(range(len(worst)), [shortened(labels[at]) for at in worst])
     axes.set(xlabel="share predicted wrongly", ylabel=f"measured {_name_of(target)}")
     axes.set_xlim(0.0, max(0.05, float(rate.max(initial=0.0)) * 1.05))
     axes.invert_yaxis()
-    axes.grid(axis="x", color=_LIGHT, linewidth=0.6)
+    axes.grid(axis="x", color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     _headline(figure, result, notes)
 
@@ -292,12 +252,12 @@ def _side(figure: Any, axes: Any, result: Evaluation, notes: Sequence[str]) -> N
         figure.legend(loc="upper left", bbox_to_anchor=(0.735, 0.72), borderaxespad=0.0, handlelength=1.6, fontsize=9)
     lines = [line for note in notes for line in textwrap.wrap(note, 22)]
     for line, text in enumerate(reversed(lines)):
-        figure.text(0.745, 0.12 + 0.036 * line, text, fontsize=8.5, color=_GREY)
+        figure.text(0.745, 0.12 + 0.036 * line, text, fontsize=8.5, color=GREY)
 
 
 def _headline(figure: Any, result: Evaluation, notes: Sequence[str]) -> None:
     figure.text(0.12, 0.945, "   ".join(_metrics_of(result)), fontsize=10.5, weight="bold")
-    figure.text(0.97, 0.945, "; ".join(notes), fontsize=8.5, color=_GREY, ha="right")
+    figure.text(0.97, 0.945, "; ".join(notes), fontsize=8.5, color=GREY, ha="right")
 
 
 def _metrics_of(result: Evaluation) -> list[str]:
@@ -307,9 +267,4 @@ def _metrics_of(result: Evaluation) -> list[str]:
 
 def _name_of(target: Any) -> str:
     name = getattr(target, "name", None)
-    return "" if name is None else _shortened(name, 30)
-
-
-def _shortened(label: Any, longest: int = _LONGEST_NAME) -> str:
-    text = "".join(char if char.isprintable() else "�" for char in str(label))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return "" if name is None else shortened(name, 30)
