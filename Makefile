@@ -32,6 +32,7 @@ docs: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/runs.py
+	$(BIN)/python bench/tables.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("lin needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
