@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from lin.data.pins import check_pin, open_data_file, pin_digest, pin_version
+from lin.data.read import read_pin, read_version
 from lin.data.tables import Table
 from lin.errors import OutsideError
 from lin.records import DataFile, Pin, decode, digest, encode
@@ -170,3 +172,69 @@ def test_a_pin_of_no_files_is_whole(table: Table) -> None:
     pin = msgspec.structs.replace(pin_of(table), files=[])
     assert check_pin(table, pin) == []
     assert pin_digest(pin) != pin_digest(msgspec.structs.replace(pin, files=[DataFile("x", 0, "0")]))
+
+
+# --- deletion vectors -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def vectored(foreign: Any) -> Any:
+    """A mapped table, of whose three rows the second is deleted."""
+    made = foreign(mapping="name", features=["deletionVectors"])
+    add = made.add("a.parquet", pa.table({"col-1": [1, 2, 3]}))
+    made.commit(made.protocol(), made.metadata(made.field("id", "long", 1)), made.delete(add, [1]))
+    return made
+
+
+def vector_path(made: Any) -> Path:
+    (path,) = made.root.glob("*.bin")
+    return path
+
+
+def test_a_pin_with_a_deletion_vector_outlives_the_log(vectored: Any) -> None:
+    pin = pin_of(vectored.table)
+    assert pin.reader == ["reader-version-3", "columnMapping:name", "deletionVectors"]
+    (file,) = pin.files
+    assert file.vector is not None
+    assert (file.vector.rows, file.vector.path) == (1, vector_path(vectored).name)
+    rmtree(vectored.root / "_delta_log")
+    assert read_pin(vectored.table, decode(encode(pin), Pin, where="pin")).to_pylist() == [{"id": 1}, {"id": 3}]
+
+
+@pytest.mark.parametrize(("at", "problem"), [(-6, "its checksum is wrong"), (1, "it has another size")])
+def test_an_altered_deletion_vector_is_told(vectored: Any, at: int, problem: str) -> None:
+    pin = pin_of(vectored.table)
+    data = bytearray(vector_path(vectored).read_bytes())
+    data[at] ^= 1
+    vector_path(vectored).write_bytes(data)
+    for read in (lambda: read_pin(vectored.table, pin), lambda: pin_of(vectored.table)):
+        with pytest.raises(OutsideError, match=f"of data file 'a.parquet' cannot be read: {problem}"):
+            read()
+    assert [problem in told for told in check_pin(vectored.table, pin)] == [True]
+
+
+def test_another_deletion_vector_in_its_place_is_told(vectored: Any) -> None:
+    pin = pin_of(vectored.table)
+    mine = vector_path(vectored)
+    other = vectored.delete({"add": {"path": "a.parquet"}}, [2])
+    (new,) = set(vectored.root.glob("*.bin")) - {mine}
+    new.replace(mine)
+    with pytest.raises(OutsideError, match=r"the deletion vector of data file 'a.parquet' .* was altered"):
+        read_pin(vectored.table, pin)
+    assert other["add"]["deletionVector"]["cardinality"] == 1
+    assert pin_digest(pin_of(vectored.table)) != pin_digest(pin)
+
+
+def test_a_deletion_vector_deletes_only_rows_that_are_there(vectored: Any) -> None:
+    (file,) = vectored.table.log.snapshot().files
+    vectored.commit(vectored.delete({"add": {"path": file.path, "size": file.bytes, "modificationTime": 1}}, [1, 3]))
+    for read in (lambda: pin_of(vectored.table, 1), lambda: read_version(vectored.table, 1)):
+        with pytest.raises(OutsideError, match=r"data file 'a.parquet' cannot be read: it deletes row 3 of 3"):
+            read()
+
+
+def test_what_is_no_data_file_is_not_pinned(table: Table) -> None:
+    path = table.root / table.log.snapshot().files[0].path
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(OutsideError, match=f"data file '{path.name}' of housing@1 cannot be read"):
+        pin_of(table)

@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_told(table: Table) -> None:
     data = bytearray(path.read_bytes())
     data[4:400] = bytes(396)
     path.write_bytes(data)
-    with pytest.raises(OutsideError, match="housing@1 cannot be read"):
+    with pytest.raises(OutsideError, match=f"data file '{path.name}' of housing@1 cannot be read"):
         summarise_version(table)
     path.unlink()
     with pytest.raises(OutsideError, match="is missing"):

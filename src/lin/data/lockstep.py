@@ -24,6 +24,7 @@ _SHARE_OF_MOVED = 20
 """Two files are alike in order if no more rows differ than one in so many, or than `_FEW_ROWS`."""
 
 _FEW_ROWS = 10_000
+_MOST_THREADS = 8
 
 
 def compare_in_step(
@@ -39,7 +40,7 @@ def compare_in_step(
     connection.execute(f"CREATE TABLE moved AS SELECT 0 AS match, * FROM {' CROSS JOIN '.join(none)}")
     alike = [_compare(connection, sides, compared, match, 0) for match in matches[:1]]
     if alike == [True]:  # else it is not tried with the others
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             numbers = range(1, len(matches))
             alike += pool.map(lambda number: _compare(connection, sides, compared, matches[number], number), numbers)
     unlike = [number for number in range(len(alike)) if not alike[number]]
