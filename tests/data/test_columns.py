@@ -215,3 +215,13 @@ def test_times_finer_than_deltas_are_not_cut(foreign: Any) -> None:
     for read in (read_version, summarise_version):
         with pytest.raises(OutsideError, match=r"'a.parquet' has column 't' as timestamp\[ns, tz=UTC\]"):
             read(made.table)
+
+
+@pytest.mark.parametrize("second", ["./a.parquet", "a.parquet with a vector"])
+def test_a_file_that_is_there_twice_is_refused(foreign: Any, second: str) -> None:
+    made = foreign(features=["deletionVectors"])
+    one = made.add("a.parquet", pa.table({"id": [1, 2]}))
+    other = {"add": one["add"] | {"path": second}} if second.startswith(".") else made.delete(one, [0])
+    made.commit(made.protocol(), made.metadata(made.field("id", "long")), one, other)
+    with pytest.raises(OutsideError, match=r"data file 'a.parquet' is in that version twice"):
+        read_version(made.table)

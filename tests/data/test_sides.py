@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 from lin.data.diff import TableDiff, diff_versions
 from lin.data.sides import Sides, choose_columns, pair_columns
 from lin.data.sql import connect
+from lin.errors import OutsideError
 
 ROWS = pa.table({"id": pa.array(range(100), pa.int64()), "x": [n / 4 for n in range(100)]})
 FIELDS = {"id": "long", "x": "double"}
@@ -114,3 +115,47 @@ def test_two_versions_that_share_all_files_need_none_of_them(make_table: Any) ->
     for file in table.log.snapshot().files:
         (table.root / file.path).unlink()
     assert diff_versions(table, 0, 1).identical
+
+
+def test_columns_without_ids_are_matched_by_what_files_call_them(foreign: Any) -> None:
+    made = foreign(mapping="name")
+    fields = [made.field(name, "long", number) for number, name in enumerate(("id", "x", "y"), 1)]
+    for field in fields:
+        del field["metadata"]["delta.columnMapping.id"]
+    made.commit(
+        made.protocol(), made.metadata(*fields[:2]), made.add("a.parquet", pa.table({"col-1": [1], "col-2": [10]}))
+    )
+    made.commit(made.metadata(*fields), made.add("b.parquet", pa.table({"col-1": [2], "col-2": [20], "col-3": [5]})))
+    diff = diff_versions(made.table, 0, 1)
+    assert (diff.added_columns, diff.dropped_columns, diff.renamed_columns) == (["y"], [], {})
+    assert counts(diff) == (1, 0, 0)
+
+
+def test_a_vector_that_deletes_rows_the_file_has_not_is_refused(foreign: Any) -> None:
+    made = foreign(features=["deletionVectors"])
+    whole = made.add("a.parquet", ROWS)
+    start(made, whole)
+    made.commit(made.remove(whole), made.delete(whole, [1, 60_000]))
+    with pytest.raises(OutsideError, match=r"'a.parquet' cannot be read: it deletes row 60000 of 100"):
+        diff_versions(made.table, 0, 1)
+
+
+def test_a_file_whose_rows_are_rotten_is_named(foreign: Any) -> None:
+    made = foreign()
+    start(made)
+    texts = pa.table({"id": [1, 2], "x": [0.5, 1.5]})
+    made.commit(made.add("good.parquet", ROWS), made.add("rotten.parquet", texts))
+    path = made.root / "rotten.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:60] = bytes(56)  # the first page of the first column
+    path.write_bytes(data)
+    with pytest.raises(OutsideError, match=r"'rotten.parquet' of housing@1 cannot be read"):
+        diff_versions(made.table, 0, 1)
+
+
+def test_dates_that_python_has_not_are_shown(foreign: Any) -> None:
+    made = foreign()
+    made.commit(made.protocol(), made.metadata(made.field("id", "long"), made.field("d", "date")))
+    far = pa.array([3_000_000], pa.int32()).cast(pa.date32())
+    made.commit(made.add("a.parquet", pa.table({"id": [1], "d": far})))
+    assert diff_versions(made.table, 0, 1).rows[0].new == {"id": 1, "d": "10183-09-21"}

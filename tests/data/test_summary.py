@@ -1,3 +1,4 @@
+import struct
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -69,6 +70,25 @@ def test_columns_are_told_by_their_extremes(table: Table) -> None:
     assert column(summary, "raw") == ("binary", 1, "00ff", "61")
     assert column(summary, "on") == ("boolean", 1, "false", "true")
     assert column(summary, "tags") == ("array<string>", 1, None, None)
+
+
+def test_what_a_footer_claims_of_its_columns_is_not_asked(make_table: Any) -> None:
+    table = make_table(pa.table({"id": [1, 2, 3], "x": [1.5, 2.5, 2.0]}))
+    path = table.root / table.log.snapshot().files[0].path
+    data = path.read_bytes()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    footer = data[start:]
+    for true, false in ((1.5, -9.5), (2.5, 9.5)):
+        assert struct.pack("<d", true) in footer
+        footer = footer.replace(struct.pack("<d", true), struct.pack("<d", false))
+    path.write_bytes(data[:start] + footer)
+    assert column(summarise_version(table), "x") == ("double", 0, "1.5", "2.5")
+
+
+def test_the_least_number_keeps_its_sign(make_table: Any) -> None:
+    # delta-rs writes -0.0 into the footer, whichever zero it is
+    assert column(summarise_version(make_table(pa.table({"id": [1], "x": [0.0]}))), "x")[2:] == ("0.0", "0.0")
+    assert column(summarise_version(make_table(pa.table({"id": [1], "x": [-0.0]}), name="b")), "x")[2] == "-0.0"
 
 
 def test_the_sample_is_the_first_rows_as_json(table: Table) -> None:

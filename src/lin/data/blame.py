@@ -223,7 +223,7 @@ class _Report:
             f"SELECT {', '.join([*keys, *columns])}, {self._newest} AS newest FROM head JOIN settled USING (i)"
             f" ORDER BY {order} LIMIT {int(limit)}"
         ).to_arrow_table()
-        cells = {name: column_cells(found.column(name)) for name in found.column_names}
+        cells = {name: column_cells(found.column(name), name) for name in found.column_names}
         return [self._row({name: values[at] for name, values in cells.items()}) for at in range(found.num_rows)]
 
     def _count(self, writer: str) -> dict[int, int]:

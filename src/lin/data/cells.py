@@ -11,12 +11,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def column_cells(column: "pa.ChunkedArray") -> list[Any]:
-    """The cells of a column. Raises `OutsideError` for a value that Python does not hold, as a date in year 12000."""
+def column_cells(column: "pa.ChunkedArray", name: str) -> list[Any]:
+    """The cells of a column. Raises `OutsideError`, with the column's name, for values that Python does not hold."""
+    import pyarrow as pa
+
     try:
         return [cell_to_json(value) for value in column.to_pylist()]
     except (ValueError, OverflowError) as error:
-        raise OutsideError(f"a value cannot be shown: {error}") from error
+        if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+            return _far_times(column)
+        raise OutsideError(f"column {name!r} has a value that cannot be shown: {error}") from error
+
+
+def _far_times(column: "pa.ChunkedArray") -> list[str | None]:
+    """Times in ISO 8601 where some have years that Python has not."""
+    import numpy as np
+
+    zone = "+00:00" if getattr(column.type, "tz", None) else ""
+    pairs = zip(np.datetime_as_string(column.to_numpy()), column.is_valid().to_pylist(), strict=True)
+    return [f"{text}{zone}" if known else None for text, known in pairs]
 
 
 def cell_to_json(value: Any) -> Any:

@@ -96,12 +96,16 @@ class TableDiff(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def read_cells(batches: "pa.RecordBatchReader") -> Iterator[dict[str, Any]]:
+def read_cells(batches: "pa.RecordBatchReader", compared: Compared) -> Iterator[dict[str, Any]]:
     """Rows of a comparison, as JSON has them. Raises `OutsideError` for a value that cannot be shown."""
     import pyarrow as pa
 
+    names = {f"{side}{n}": pair.name for n, pair in enumerate(compared.pairs) for side in "on"}
     for batch in batches:
-        columns = [column_cells(pa.chunked_array([column])) for column in batch.columns]
+        columns = [
+            column_cells(pa.chunked_array([column]), names.get(name, name))
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        ]
         yield from (dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True))
 
 

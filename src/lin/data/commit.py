@@ -190,7 +190,8 @@ def commit_failure(table: Table, base: int, error: Exception) -> LinError:
     """What a failed commit after version `base` means: somebody was first, or something outside failed."""
     if table.log.head() != base:
         return conflict(table.name, base + 1)
-    return OutsideError(f"version {base + 1} of table '{table.name}' could not be committed: {error}")
+    reason = str(error).split("\n", 1)[0]
+    return OutsideError(f"version {base + 1} of table '{table.name}' could not be committed: {reason}")
 
 
 def acknowledge(table: Table, version: int, keys: Keys, attribution: Attribution) -> int:

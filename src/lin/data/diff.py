@@ -7,6 +7,7 @@ are not read either: its commit is taken at its word, and the result says so.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,9 +16,12 @@ from lin.data.compare import Comparison
 from lin.data.export import check_output, write_changes
 from lin.data.log import require_readable
 from lin.data.order import is_order_changed
-from lin.data.sides import Pair, Sides, choose_columns, pair_columns, require_columns
-from lin.data.sql import open_engine
+from lin.data.sides import Compared, Pair, Sides, choose_columns, pair_columns, require_columns
+from lin.data.sql import find_damaged, open_engine
 from lin.data.tables import Table
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["ColumnChange", "Movement", "RowChange", "TableDiff", "diff_versions"]
 
@@ -72,7 +76,7 @@ def diff_versions(
         check_output(output)
     with open_engine(memory, task="diff") as connection:
         if sides.gone or sides.come or output is not None:
-            comparison = Comparison(connection, sides, compared)
+            comparison = _compare(connection, sides, compared)
             if where is not None:
                 comparison.keep_rows(where)
             diff = _count(diff, comparison, limit)
@@ -86,6 +90,22 @@ def diff_versions(
         diff.added_columns or diff.dropped_columns or diff.renamed_columns or diff.retyped_columns,
     )
     return msgspec.structs.replace(diff, identical=not any(changed))
+
+
+def _compare(connection: "duckdb.DuckDBPyConnection", sides: Sides, compared: Compared) -> Comparison:
+    """Compare the sides; where that fails, name the file that cannot be read, if there is one."""
+    import duckdb
+
+    try:
+        return Comparison(connection, sides, compared)
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        for snapshot, files in zip(sides.snapshots, (sides.gone, sides.come), strict=True):
+            what = f"{sides.table.name}@{snapshot.version}"
+            if damaged := find_damaged(what, sides.table.root, files, snapshot.metadata):
+                raise damaged from error
+        raise
 
 
 def _describe(name: str, *, key: list[str] | None, where: str | None, sides: Sides, pairs: list[Pair]) -> TableDiff:
@@ -112,7 +132,9 @@ def _count(diff: TableDiff, comparison: Comparison, limit: int) -> TableDiff:
     inserted, deleted, updated = comparison.count_kinds()
     counts = comparison.count_cells() if updated else []
     numbers = sorted({number for *_, number in counts if number is not None})
-    furthest = dict(zip(numbers, read_cells(comparison.rows(numbers=numbers)), strict=True)) if numbers else {}
+    furthest = (
+        dict(zip(numbers, read_cells(comparison.rows(numbers=numbers), compared), strict=True)) if numbers else {}
+    )
     columns, details = column_changes(counts, furthest, compared)
     return msgspec.structs.replace(
         diff,
@@ -122,5 +144,5 @@ def _count(diff: TableDiff, comparison: Comparison, limit: int) -> TableDiff:
         updated=updated,
         columns=columns,
         details=details,
-        rows=[row_change(row, compared) for row in read_cells(comparison.rows(limit=limit))] if limit else [],
+        rows=[row_change(row, compared) for row in read_cells(comparison.rows(limit=limit), compared)] if limit else [],
     )

@@ -86,7 +86,7 @@ def _write_json(path: Path, _: TableDiff, comparison: Comparison) -> None:
 
 
 def _write_page(path: Path, diff: TableDiff, comparison: Comparison) -> None:
-    rows = read_cells(comparison.rows(limit=MOST_ROWS_ON_A_PAGE))
+    rows = read_cells(comparison.rows(limit=MOST_ROWS_ON_A_PAGE), comparison.compared)
     page = render_page(diff, [row_change(row, comparison.compared) for row in rows])
     path.write_text(page, encoding="utf-8")
 
@@ -101,7 +101,7 @@ _WRITERS: dict[str, Callable[[Path, TableDiff, Comparison], None]] = {
 
 
 def _json_rows(comparison: Comparison) -> Iterator[bytes]:
-    for row in read_cells(comparison.rows()):
+    for row in read_cells(comparison.rows(), comparison.compared):
         yield encode_in_full(row_change(row, comparison.compared)).strip()
 
 

@@ -7,9 +7,11 @@ where the commits suffice, and compacted logs, which repeat what the commits say
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from posixpath import normpath
 
 import msgspec
 
@@ -213,6 +215,10 @@ class DeltaLog:
     def _snapshot(self, state: "_Replay") -> Snapshot:
         if state.metadata is None or state.protocol is None:
             raise self._damaged(self._commit_path(state.version), "there is no schema or protocol up to it")
+        paths = Counter(normpath(path) for path, _ in state.files)
+        if len(paths) < len(state.files):
+            twice = paths.most_common(1)[0][0]
+            raise self._damaged(self._commit_path(state.version), f"data file {twice!r} is in that version twice")
         return Snapshot(
             version=state.version,
             metadata=state.metadata,

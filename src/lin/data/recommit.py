@@ -172,7 +172,7 @@ def _stats(table: Table, file: DataFile, mention: Mention | None) -> str:
     try:
         with open_data_file(table.root, file.path) as stream:
             rows = pq.read_metadata(stream).num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise OutsideError(f"data file {file.path!r} of table '{table.name}' cannot be read: {error}") from error
     return msgspec.json.encode({"numRecords": rows}).decode()
 

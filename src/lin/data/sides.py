@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from lin.data.columns import physical_name
 from lin.data.log import AddFile, Metadata, Snapshot
 from lin.data.schema import DeltaType, duckdb_type, quote
-from lin.data.sql import relation
+from lin.data.sql import read_footer, relation
 from lin.data.tables import Table
 from lin.data.vectors import read_deleted
 from lin.errors import LinError, UsageError, nearest
@@ -216,8 +217,11 @@ class Sides:
             new = later.get(old.path)
             if new is None:
                 continue
+            _, rows = read_footer(self.table.root, old)
             deleted = [
-                read_deleted(self.table.root, file.vector, of=file.path) if file.vector else np.array([], np.int64)
+                read_deleted(self.table.root, file.vector, of=file.path, within=rows)
+                if file.vector
+                else np.array([], np.int64)
                 for file in (old, new)
             ]
             only[0][old.key] = np.setdiff1d(deleted[1], deleted[0], assume_unique=True)
@@ -231,20 +235,15 @@ class Sides:
 
 
 def pair_columns(old: Metadata, new: Metadata, *, bitwise: bool = False) -> list[Pair]:
-    """The columns that both versions have, matched by the ids of column mapping where there are some, else by name."""
-    both = old.mapping != "none" and new.mapping != "none"
-    before = {_identity(field, by_id=both): (n, field) for n, field in enumerate(old.schema["fields"])}
+    """The columns that both versions have, matched by what the files call them, which a rename does not change."""
+    before = {physical_name(field, old.mapping): (n, field) for n, field in enumerate(old.schema["fields"])}
     found = []
     for place, field in enumerate(new.schema["fields"]):
-        if (match := before.get(_identity(field, by_id=both))) is not None:
+        if (match := before.get(physical_name(field, new.mapping))) is not None:
             at, other = match
             names = (other["name"], field["name"])
             found.append(Pair(names, (at, place), (other["type"], field["type"]), bitwise))
     return found
-
-
-def _identity(field: dict[str, Any], *, by_id: bool) -> Any:
-    return (field.get("metadata") or {}).get("delta.columnMapping.id") if by_id else field["name"]
 
 
 def choose_columns(

@@ -83,6 +83,8 @@ def connect_again(connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyCo
 def _set_up(connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyConnection":
     connection.execute("set enable_progress_bar = false")
     connection.execute("set TimeZone = 'UTC'")
+    # DuckDB would take extremes, counts and the truth of conditions from what the footers of files claim
+    connection.execute("set disabled_optimizers = 'statistics_propagation'")
     return connection
 
 
@@ -139,7 +141,12 @@ def relation(
 def reading_failure(
     error: "duckdb.Error", what: str, root: Path, files: Iterable[AddFile], metadata: Metadata
 ) -> OutsideError:
-    """The error for a query over the rows of `files` that failed: it names the data file that is damaged, if one is.
+    """The error for a query over the rows of `files` that failed: it names the data file that is damaged, if one is."""
+    return find_damaged(what, root, files, metadata) or OutsideError(f"{what} cannot be read: {_first_line(error)}")
+
+
+def find_damaged(what: str, root: Path, files: Iterable[AddFile], metadata: Metadata) -> OutsideError | None:
+    """The error for the first of the files whose rows cannot be read, if there is one.
 
     DuckDB does not always tell which it is, so each file is read by itself until one fails.
     """
@@ -155,7 +162,7 @@ def reading_failure(
                 f"data file {file.path!r} of {what} cannot be read: {_first_line(found)}",
                 hint=_BACKUP,
             )
-    return OutsideError(f"{what} cannot be read: {_first_line(error)}")
+    return None
 
 
 def _first_line(error: "duckdb.Error") -> str:

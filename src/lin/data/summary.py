@@ -4,19 +4,17 @@ Everything is computed over the data files themselves, not from the log's statis
 times in ISO 8601, decimals as text, bytes in hex, floats as `lin.numbers` writes them.
 """
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lin.data.cells import column_cells
 from lin.data.log import AddFile, Snapshot, require_readable
 from lin.data.read import check_order
 from lin.data.schema import arrow_schema, quote, type_name
 from lin.data.sql import connect, reading_failure, relation
 from lin.data.tables import Table
-from lin.errors import OutsideError
-from lin.numbers import to_json
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,7 +87,7 @@ def _summarise_columns(
     query = f"SELECT {', '.join(asked)} FROM ({source})"  # noqa: S608 - every name and value is quoted
     found = _run(connection, query, table, snapshot)
     names = ["", *(field["name"] for field in fields for _ in range(3))]
-    rows, *facts = [_to_json_values(column, name)[0] for column, name in zip(found.columns, names, strict=True)]
+    rows, *facts = [column_cells(column, name)[0] for column, name in zip(found.columns, names, strict=True)]
     columns = [
         ColumnSummary(
             name=field["name"],
@@ -113,7 +111,7 @@ def _first_rows(
     columns = ", ".join(quote(name) for name in snapshot.metadata.columns)
     query = f"SELECT {columns} FROM ({source}) ORDER BY {by} LIMIT {number:d}"  # noqa: S608 - every name is quoted
     found = _run(connection, query, table, snapshot)
-    values = map(_to_json_values, found.columns, snapshot.metadata.columns)
+    values = map(column_cells, found.columns, snapshot.metadata.columns)
     return [dict(zip(snapshot.metadata.columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
@@ -135,44 +133,6 @@ def _run(connection: "duckdb.DuckDBPyConnection", query: str, table: Table, snap
     except duckdb.Error as error:
         what = f"{table.name}@{snapshot.version}"
         raise reading_failure(error, what, table.root, snapshot.files, snapshot.metadata) from error
-
-
-def _to_json_values(column: "pa.ChunkedArray", name: str) -> list[Any]:
-    import pyarrow as pa
-
-    try:
-        return [_to_json(value) for value in column.to_pylist()]
-    except (ValueError, OverflowError) as error:
-        if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-            return _far_times(column)
-        raise OutsideError(f"column {name!r} has a value that cannot be shown: {error}") from error
-
-
-def _far_times(column: "pa.ChunkedArray") -> list[str | None]:
-    """Times in ISO 8601 where some have years that Python has not."""
-    import numpy as np
-
-    zone = "+00:00" if getattr(column.type, "tz", None) else ""
-    pairs = zip(np.datetime_as_string(column.to_numpy()), column.is_valid().to_pylist(), strict=True)
-    return [f"{text}{zone}" if known else None for text, known in pairs]
-
-
-def _to_json(value: Any) -> Any:
-    shown: Any = value
-    match value:
-        case float():
-            shown = to_json(value)
-        case date():
-            shown = value.isoformat()
-        case Decimal():
-            shown = str(value)
-        case bytes():
-            shown = value.hex()
-        case dict():
-            shown = {key: _to_json(item) for key, item in value.items()}
-        case list() | tuple():  # a map comes as pairs, which keeps every key as it is
-            shown = [_to_json(item) for item in value]
-    return shown
 
 
 def _text(value: Any) -> str | None:

@@ -128,6 +128,7 @@ class _Field(msgspec.Struct):
     name: str
     type: _Type
     nullable: bool = True
+    metadata: dict[str, Any] | None = None
 
 
 def parse_actions(data: bytes) -> list[Action]:
