@@ -324,7 +324,10 @@ CREATED: list[dict[str, Any]] = [
     {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
     {"metaData": {"id": "x", "schemaString": json.dumps(SCHEMA), "partitionColumns": [], "configuration": {}}},
 ]
-FILES = st.sets(st.tuples(st.sampled_from("abcd"), st.sampled_from([None, "00000", "00001"])), max_size=6)
+FILES = st.dictionaries(st.sampled_from("abcd"), st.sampled_from([None, "00000", "00001"])).map(
+    lambda d: set(d.items())
+)
+"""The files of a version: paths, each with a deletion vector or none; no version has one path twice."""
 
 
 def file_action(kind: str, path: str, inline: str | None) -> dict[str, Any]:
