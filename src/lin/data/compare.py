@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SIDES = ("o", "n")
 _BATCH = 50_000
 _AT_ONCE = 25
+_UPDATED = "FROM changed WHERE had AND has"
 _KEPT_CELLS = 20_000_000
 """Files of no more cells than this are kept in memory rather than read twice."""
 
@@ -85,21 +86,26 @@ class Comparison:
         the number of the row that moved furthest, None where nothing has a distance.
         """
         columns = range(self.compared.keys, len(self.compared.pairs))
+        if not columns:
+            return []
+        differ = ", ".join(f"count_if(o{n} IS DISTINCT FROM n{n})" for n in columns)
+        cells = dict(zip(columns, fetch_row(self.connection, f"SELECT {differ} {_UPDATED}"), strict=True))
+        changed = [n for n in columns if cells[n]]
         # the time of DuckDB grows with the square of the filters in a query
-        parts = (columns[start : start + _AT_ONCE] for start in range(0, len(columns), _AT_ONCE))
-        return [counts for part in parts for counts in self._count_some(part)]
+        parts = (changed[start : start + _AT_ONCE] for start in range(0, len(changed), _AT_ONCE))
+        details = dict(zip(changed, (each for part in parts for each in self._describe_cells(part)), strict=True))
+        return [(cells[n], *details.get(n, (0, 0, None))) for n in columns]
 
-    def _count_some(self, columns: range) -> Iterator[tuple[int, int, int, int | None]]:
+    def _describe_cells(self, columns: list[int]) -> Iterator[tuple[int, int, int | None]]:
         asked = []
         for n in columns:
-            pair, differs = self.compared.pairs[n], f"o{n} IS DISTINCT FROM n{n}"
+            pair = self.compared.pairs[n]
             old, new = pair.null(f"o{n}"), pair.null(f"n{n}")
-            conditions = (differs, f"{old} AND NOT {new}", f"NOT {old} AND {new}")
-            asked += [f"count(*) FILTER ({condition})" for condition in conditions]
+            asked += [f"count_if({condition})" for condition in (f"{old} AND NOT {new}", f"NOT {old} AND {new}")]
             distance = f"abs(CAST({pair.bare(f'n{n}')} AS DOUBLE) - CAST({pair.bare(f'o{n}')} AS DOUBLE))"
             asked.append(f"arg_max(rowid, {distance}) FILTER (isfinite({distance}))" if pair.numeric else "NULL")
-        found = fetch_row(self.connection, f"SELECT {', '.join(asked)} FROM changed WHERE had AND has")
-        yield from zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True)
+        found = fetch_row(self.connection, f"SELECT {', '.join(asked)} {_UPDATED}")
+        yield from zip(found[::3], found[1::3], found[2::3], strict=True)
 
     def rows(self, *, limit: int | None = None, numbers: "list[int] | None" = None) -> "pa.RecordBatchReader":
         """The changed rows in the order of their keys, all or the first ones, or those of these numbers in their order.

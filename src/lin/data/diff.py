@@ -13,7 +13,6 @@ import msgspec
 
 from lin.data.changes import ColumnChange, Movement, RowChange, TableDiff, column_changes, read_cells, row_change
 from lin.data.compare import Comparison
-from lin.data.export import check_output, write_changes
 from lin.data.log import require_readable
 from lin.data.order import is_order_changed
 from lin.data.sides import Compared, Pair, Sides, choose_columns, pair_columns, require_columns
@@ -73,6 +72,8 @@ def diff_versions(
     compared = choose_columns(pairs, chosen, columns, carry=where is not None)
     diff = _describe(table.name, key=chosen or None, where=where, sides=sides, pairs=pairs)
     if output is not None:
+        from lin.data.export import check_output
+
         check_output(output)
     with open_engine(memory, task="diff") as connection:
         if sides.gone or sides.come or output is not None:
@@ -81,6 +82,8 @@ def diff_versions(
                 comparison.keep_rows(where)
             diff = _count(diff, comparison, limit)
             if output is not None:
+                from lin.data.export import write_changes
+
                 write_changes(output, diff, comparison)
                 diff = msgspec.structs.replace(diff, output=str(output))
         if not (columns or where or table.order or diff.inserted or diff.deleted or diff.updated):

@@ -6,7 +6,6 @@ believed. Which files to lay side by side is a guess from their statistics, and 
 # ruff: noqa: S608 - the queries are made of numbers of ours and of relations, which quote every foreign name
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lin.data.bounds import Bound, read_bounds
@@ -39,7 +38,9 @@ def compare_in_step(
     none = (_select(connection, sides, side, compared, []) for side in (0, 1))
     connection.execute(f"CREATE TABLE moved AS SELECT 0 AS match, * FROM {' CROSS JOIN '.join(none)}")
     alike = [_compare(connection, sides, compared, match, 0) for match in matches[:1]]
-    if alike == [True]:  # else it is not tried with the others
+    if alike == [True] and len(matches) > 1:  # if the first are not alike, it is not tried with the others
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             numbers = range(1, len(matches))
             alike += pool.map(lambda number: _compare(connection, sides, compared, matches[number], number), numbers)
