@@ -159,3 +159,18 @@ def test_dates_that_python_has_not_are_shown(foreign: Any) -> None:
     far = pa.array([3_000_000], pa.int32()).cast(pa.date32())
     made.commit(made.add("a.parquet", pa.table({"id": [1], "d": far})))
     assert diff_versions(made.table, 0, 1).rows[0].new == {"id": 1, "d": "10183-09-21"}
+
+
+@pytest.mark.parametrize("more", ["old", "new"])
+def test_counts_that_the_log_has_wrong_make_no_rows(foreign: Any, more: str) -> None:
+    made = foreign()
+    short, long = ROWS.slice(0, 99), ROWS
+    old, new = (long, short) if more == "old" else (short, long)
+    first = made.add("a.parquet", old)
+    start(made, first)
+    second = made.add("b.parquet", new)
+    second["add"]["stats"] = first["add"]["stats"]
+    made.commit(made.remove(first), second)
+    diff = diff_versions(made.table, 0, 1)
+    assert counts(diff) == ((0, 1, 0) if more == "old" else (1, 0, 0))
+    assert [row.key["id"] for row in diff.rows] == [99]
