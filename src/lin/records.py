@@ -157,7 +157,16 @@ class ModelRef(Record, frozen=True, tag_field="type", tag="model"):
     sha256: str
 
 
-Input = TableRef | ModelRef
+class FileRef(Record, frozen=True, tag_field="type", tag="file"):
+    """A plain file that a program read or wrote, as it was then. `path` is relative to the project's folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+Input = TableRef | ModelRef | FileRef
+Output = TableRef | FileRef
 
 
 class Artifact(Record, frozen=True):
@@ -266,9 +275,10 @@ class Sealed(Record, frozen=True, tag_field="format", tag="run/1"):
     features: list[str] = []
     artifacts: list[Artifact] = []
     inputs: list[Input] = []
-    outputs: list[TableRef] = []
+    outputs: list[Output] = []
     log: Log | None = None
     output: Log | None = None
+    peak_memory_bytes: int | None = None
 
 
 class MetricPoint(Record, frozen=True, tag_field="type", tag="metric"):
@@ -301,12 +311,32 @@ class ArtifactKept(Record, frozen=True, tag_field="type", tag="artifact"):
 
 
 class InputRead(Record, frozen=True, tag_field="type", tag="input"):
-    """A line of `log.jsonl`: a table or model version that the run read."""
+    """A line of `log.jsonl`: a table version, model version or file that the run read."""
 
     input: Input
 
 
-LogLine = MetricPoint | ParamSet | TagSet | ArtifactKept | InputRead
+class OutputWritten(Record, frozen=True, tag_field="type", tag="output"):
+    """A line of `log.jsonl`: a table version or file that the run wrote."""
+
+    output: Output
+
+
+class Seen(Record, frozen=True, tag_field="type", tag="seen"):
+    """A line of `log.jsonl`: what a program was seen to open, before anybody looked what that is.
+
+    `path` is absolute, or the address of a table. A table has the `version` that was read or made; a file that was
+    read has the `sha256` and `bytes` that it had then.
+    """
+
+    mode: Literal["read", "wrote"]
+    path: str
+    version: int | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+LogLine = MetricPoint | ParamSet | TagSet | ArtifactKept | InputRead | OutputWritten | Seen
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -342,7 +372,27 @@ class Receipt(Record, frozen=True, tag_field="type", tag="receipt"):
     differences: list[str] = []
 
 
-Change = Register | Stage | Receipt
+class Delete(Record, frozen=True, tag_field="type", tag="delete"):
+    """A run was deleted: it is shown no more, and `lin gc` may take what only it needs."""
+
+    run: str
+    reason: str | None = None
+
+
+class Undelete(Record, frozen=True, tag_field="type", tag="undelete"):
+    """A deleted run is back."""
+
+    run: str
+    reason: str | None = None
+
+
+class Collect(Record, frozen=True, tag_field="type", tag="collect"):
+    """`lin gc` took these deleted runs away for good. Written before the first file goes."""
+
+    runs: list[str]
+
+
+Change = Register | Stage | Receipt | Delete | Undelete | Collect
 
 
 class Event(Record, frozen=True, tag_field="format", tag="event/1"):

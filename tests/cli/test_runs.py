@@ -62,8 +62,7 @@ def test_json_is_a_list_of_whole_records(lin):
             "error",
             "source",
             "environment",
-            "host",
-        ]
+            "host", 'peak_memory_bytes']
     )
     assert run["params"] == snapshot({"alpha": 0.1, "estimator": "sklearn.linear_model.Ridge", "random_state": 567248})
     assert run["metrics"].keys() == {"rmse", "r2"}

@@ -127,7 +127,9 @@ def made_up(project: Project, captured: Capture) -> Callable[..., RunInfo]:
             sink = io.BytesIO()
             pq.write_table(pa.table({name: list(values) for name, values in columns.items()}), sink)
             recorder.log_artifact(sink.getvalue(), PREDICTIONS)
-        recorder.seal(status, outputs=outputs)
+        for written in outputs or []:
+            recorder.log_output(written)
+        recorder.seal(status)
         return read_run(project.store, recorder.id)
 
     return make

@@ -59,12 +59,14 @@ def test_sealing_folds_everything_that_was_logged(project: Project, begin: Begin
     run.log_artifact(b"old", "plots/a.png")
     run.log_artifact(tmp_path / "b.txt", "b.txt")
     run.log_artifact(b"new", "plots/a.png")
-    run.seal("failed", exit_code=3, error="boom", features=["rm"], outputs=[HOUSING])
+    run.log_output(HOUSING)
+    run.seal("failed", exit_code=3, error="boom", features=["rm"], peak_memory_bytes=4096)
     sealed = read_sealed(project, run.id)
     assert (sealed.status, sealed.exit_code, sealed.error) == ("failed", 3, "boom")
     assert sealed.params == {"alpha": 0.1, "kept": "yes"}
     assert sealed.tags == {"team": "credit", "stage": "try"}
     assert (sealed.inputs, sealed.outputs, sealed.features) == ([HOUSING], [HOUSING], ["rm"])
+    assert sealed.peak_memory_bytes == 4096
     assert {a.path: project.store.blobs.read(a.sha256) for a in sealed.artifacts} == {
         "b.txt": b"from a file",
         "plots/a.png": b"new",

@@ -13,7 +13,7 @@ from lin.lineage.feedback import walk_back
 from lin.lineage.references import TableAt, resolve
 from lin.models.registry import ModelVersion, find_version, read_registry
 from lin.project import Project
-from lin.records import ModelRef, TableRef
+from lin.records import FileRef, Input, ModelRef
 from lin.runs.query import RunInfo, read_run
 
 DEEPEST = 100
@@ -73,8 +73,10 @@ class _Tracer:
             return _known("run", short(run.id), detail)
         return Node(kind="run", name=short(run.id), detail=detail, sources=[self._input(i) for i in run.inputs])
 
-    def _input(self, read: TableRef | ModelRef) -> Node:
+    def _input(self, read: Input) -> Node:
         """What a run read; its record may outlive the table or model that it names."""
+        if isinstance(read, FileRef):
+            return Node(kind="file", name=read.path, detail=f"sha256 {read.sha256[:12]}", sources=[])
         try:
             if isinstance(read, ModelRef):
                 return self.model(find_version(self._registry, f"{read.model}@{read.version}"))

@@ -223,7 +223,7 @@ def _digests(run: RunInfo) -> dict[str, str]:
 
 
 def _pins(run: RunInfo) -> dict[str, str]:
-    return {written.table: written.pin for written in run.outputs}
+    return {written.table: written.pin for written in run.table_outputs}
 
 
 def _largest(a: RunInfo, b: RunInfo, predictions: _Predictions) -> Real | None:

@@ -81,7 +81,7 @@ def find_pinned(store: Store) -> Pinned:
     found = list_runs(store, kinds=None)
     known: dict[tuple[str, int, str, str], PinnedVersion] = {}
     for run in reversed(found.runs):
-        for ref in (*run.table_inputs, *run.outputs):
+        for ref in (*run.table_inputs, *run.table_outputs):
             fresh = PinnedVersion(
                 table=ref.table, location=ref.location, version=ref.version, pin=ref.pin, rows=ref.rows, runs=[]
             )

@@ -10,7 +10,22 @@ import msgspec
 
 from lin.errors import StoreError
 from lin.numbers import Real
-from lin.records import WORK, Artifact, Fit, Host, Input, Kind, ModelRef, Param, Sealed, Source, Start, TableRef
+from lin.records import (
+    WORK,
+    Artifact,
+    FileRef,
+    Fit,
+    Host,
+    Input,
+    Kind,
+    ModelRef,
+    Output,
+    Param,
+    Sealed,
+    Source,
+    Start,
+    TableRef,
+)
 from lin.runs.host import capture_process, is_alive
 from lin.runs.matching import matches, value_of
 from lin.runs.record import fold_log
@@ -36,7 +51,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Real]
     tags: dict[str, str]
     inputs: list[Input]
-    outputs: list[TableRef]
+    outputs: list[Output]
     artifacts: list[Artifact]
     features: list[str]
     fit: Fit | None
@@ -48,6 +63,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     source: Source | None
     environment: str | None
     host: Host
+    peak_memory_bytes: int | None
 
     def artifact(self, path: str) -> Artifact | None:
         """The artifact of that name, if the run has it."""
@@ -57,6 +73,21 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     def table_inputs(self) -> list[TableRef]:
         """The table versions it read."""
         return [i for i in self.inputs if isinstance(i, TableRef)]
+
+    @property
+    def table_outputs(self) -> list[TableRef]:
+        """The table versions it wrote."""
+        return [o for o in self.outputs if isinstance(o, TableRef)]
+
+    @property
+    def file_inputs(self) -> list[FileRef]:
+        """The plain files it read."""
+        return [i for i in self.inputs if isinstance(i, FileRef)]
+
+    @property
+    def file_outputs(self) -> list[FileRef]:
+        """The plain files it wrote."""
+        return [o for o in self.outputs if isinstance(o, FileRef)]
 
     @property
     def model_inputs(self) -> list[ModelRef]:
@@ -196,6 +227,7 @@ def _sealed_info(start: Start, sealed: Sealed) -> RunInfo:
         features=sealed.features,
         exit_code=sealed.exit_code,
         error=sealed.error,
+        peak_memory_bytes=sealed.peak_memory_bytes,
         **_asked(start),
     )
 
@@ -210,11 +242,12 @@ def _open_info(store: Store, start: Start) -> RunInfo:
         metrics=logged.metrics,
         tags=logged.tags,
         inputs=logged.inputs,
-        outputs=[],
+        outputs=logged.outputs,
         artifacts=logged.artifacts,
         features=[],
         exit_code=None,
         error=None,
+        peak_memory_bytes=None,
         **_asked(start),
     )
 

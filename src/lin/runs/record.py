@@ -28,14 +28,16 @@ from lin.records import (
     Log,
     LogLine,
     MetricPoint,
+    Output,
+    OutputWritten,
     Param,
     ParamSet,
     Process,
     Sealed,
+    Seen,
     Source,
     Start,
     Status,
-    TableRef,
     TagSet,
     digest,
     encode,
@@ -68,6 +70,8 @@ class Logged:
     metrics: dict[str, Real]
     artifacts: list[Artifact]
     inputs: list[Input]
+    outputs: list[Output]
+    seen: list[Seen]
     damaged_lines: int
 
 
@@ -160,6 +164,10 @@ class Recorder:
         """Record a table or model version that the run read."""
         self._write(InputRead(input=read))
 
+    def log_output(self, written: Output) -> None:
+        """Record a table version or file that the run wrote."""
+        self._write(OutputWritten(output=written))
+
     def log_artifact(self, content: bytes | Path, path: str) -> Artifact:
         """Keep bytes or a file as the run's artifact `path`, a relative POSIX path."""
         name = _artifact_path(path)
@@ -182,7 +190,7 @@ class Recorder:
         exit_code: int | None = None,
         error: str | None = None,
         features: list[str] | None = None,
-        outputs: list[TableRef] | None = None,
+        peak_memory_bytes: int | None = None,
     ) -> Sealed:
         """Fold the log into `run.json` and write it. From now on the run is on disk, whole, and never changes.
 
@@ -207,9 +215,10 @@ class Recorder:
             features=features or [],
             artifacts=logged.artifacts,
             inputs=logged.inputs,
-            outputs=outputs or [],
+            outputs=logged.outputs,
             log=None if log is None else Log(sha256=digest(log), bytes=len(log)),
             output=None if output is None else Log(sha256=digest(output), bytes=len(output)),
+            peak_memory_bytes=peak_memory_bytes,
         )
         self._store.runs.seal(sealed)
         return sealed
@@ -254,24 +263,26 @@ def _ended(run_id: str) -> UsageError:
 def fold_log(start: Start, log: bytes) -> Logged:
     """What the lines of a `log.jsonl`, after what `start.json` says, amount to."""
     lines, damaged = decode_lines(log, f"the log of run {start.id}")
-    logged = Logged(dict(start.params), dict(start.tags), {}, [], list(start.inputs), damaged)
+    logged = Logged(dict(start.params), dict(start.tags), {}, [], list(start.inputs), [], [], damaged)
     steps: dict[str, int] = {}
     artifacts: dict[str, Artifact] = {}
     for line in lines:
         match line:
-            case MetricPoint(key=key, value=value, step=step):
-                if step >= steps.get(key, step):
-                    steps[key] = step
-                    logged.metrics[key] = value
+            case MetricPoint(key=key, value=value, step=step) if step >= steps.get(key, step):
+                steps[key] = step
+                logged.metrics[key] = value
             case ParamSet(key=key, value=param):
                 logged.params[key] = param
             case TagSet(key=key, value=tag):
                 logged.tags[key] = tag
             case ArtifactKept(artifact=artifact):
                 artifacts[artifact.path] = artifact
-            case InputRead(input=read):
-                if read not in logged.inputs:
-                    logged.inputs.append(read)
+            case InputRead(input=read) if read not in logged.inputs:
+                logged.inputs.append(read)
+            case OutputWritten(output=written) if written not in logged.outputs:
+                logged.outputs.append(written)
+            case Seen():
+                logged.seen.append(line)
     logged.artifacts.extend(artifacts[path] for path in sorted(artifacts))
     return logged
 

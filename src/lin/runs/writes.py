@@ -54,5 +54,6 @@ def record_write(
         status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         recorder.seal(status, error=str(error) or type(error).__name__)
         raise
-    recorder.seal("finished", outputs=[written])
+    recorder.log_output(written)
+    recorder.seal("finished")
     return recorder.id, written
