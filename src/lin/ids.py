@@ -1,8 +1,11 @@
 """Run ids: UUID version 7 as 32 hex digits, so that ids sort by time and carry their day."""
 
 import os
+import re
 import time
 from datetime import UTC, datetime
+
+_ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}")
 
 SHORT = 8
 """A run is shown by this many digits from the end of its id: the random part."""
@@ -21,7 +24,7 @@ def new_id(nanoseconds: int | None = None, randomness: bytes | None = None) -> s
 
 def is_id(text: str) -> bool:
     """Whether `text` is a whole id: 32 lower-case hex digits of version 7."""
-    return len(text) == 32 and text[12] == "7" and all(c in "0123456789abcdef" for c in text)  # noqa: PLR2004
+    return _ID.fullmatch(text) is not None
 
 
 def milliseconds_of(run_id: str) -> int:
@@ -37,3 +40,9 @@ def day_of(run_id: str) -> str:
 def short(run_id: str) -> str:
     """The last eight digits: how a run is shown."""
     return run_id[-SHORT:]
+
+
+def span_of(day: str) -> tuple[str, str]:
+    """The least and the greatest text that an id of that UTC day can be."""
+    first = int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp() * 1000)
+    return f"{first:012x}", f"{first + 86_400_000 - 1:012x}g"  # a letter after all digits

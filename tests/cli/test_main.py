@@ -16,7 +16,19 @@ from lin.cli.main import COMMANDS
 from lin.errors import ExitCode
 from lin.version import __version__
 
-SHARED = {"changes", "writers", "main", "options", "output", "fits"}
+SHARED = {
+    "changes",
+    "differences",
+    "fits",
+    "main",
+    "options",
+    "pictures",
+    "printing",
+    "progress",
+    "raw",
+    "run_view",
+    "writers",
+}
 LOG = ["param", "metric", "tag", "artifact"]
 HEAVY = "pandas numpy sklearn pyarrow duckdb deltalake skops matplotlib psutil"
 IMPORTED = """

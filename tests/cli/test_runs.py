@@ -1,4 +1,12 @@
+import csv
+import io
+from pathlib import Path
+
 from inline_snapshot import snapshot
+
+from lin.cli.runs import SHOWN
+from lin.project import open_project
+from lin.runs.record import begin_run, capture
 
 
 def test_lists_the_newest_first(lin):
@@ -62,8 +70,78 @@ def test_json_is_a_list_of_whole_records(lin):
             "error",
             "source",
             "environment",
-            "host", 'peak_memory_bytes']
+            "host",
+            "peak_memory_bytes",
+        ]
     )
     assert run["params"] == snapshot({"alpha": 0.1, "estimator": "sklearn.linear_model.Ridge", "random_state": 567248})
     assert run["metrics"].keys() == {"rmse", "r2"}
     assert len(run["id"]) == 32
+
+
+# --- the fields that are asked for ------------------------------------------------------------------------------------
+
+
+def test_columns_are_the_fields_that_were_asked_for(lin):
+    words = ("--columns", 'name,metrics.rmse,params.alpha,inputs.housing,metrics."no such"', "--sort", "metrics.rmse")
+    assert lin("runs", *words).text == snapshot("""\
+name             metrics.rmse  params.alpha  inputs.housing  metrics."no such"
+Ridge                 1.63747                             1
+Ridge alpha=0.1       1.96593           0.1               0
+Ridge alpha=1.0       1.96698             1               0
+Lasso alpha=0.5       2.24842           0.5               0
+""")
+    assert lin("runs", *words, "--limit", 1, "--json").json() == snapshot(
+        [
+            {
+                "name": "Ridge",
+                "metrics.rmse": 1.6374743796137432,
+                "params.alpha": None,
+                "inputs.housing": 1,
+                'metrics."no such"': None,
+            }
+        ]
+    )
+
+
+def test_csv_has_a_head_and_every_digit(lin):
+    text = lin("runs", "--columns", "name,metrics.rmse,params.alpha", "--sort", "name", "--csv").out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["name"] for row in rows] == ["Lasso alpha=0.5", "Ridge", "Ridge alpha=0.1", "Ridge alpha=1.0"]
+    runs = {run["name"]: run for run in lin("runs", "--json").json()}
+    assert [float(row["metrics.rmse"]) for row in rows] == [runs[row["name"]]["metrics"]["rmse"] for row in rows]
+    assert [row["params.alpha"] for row in rows] == ["0.5", "", "0.1", "1.0"]
+
+
+def test_csv_without_columns_has_all_that_runs_are_compared_by(lin):
+    head = lin("runs", "--csv").out.splitlines()[0].split(",")
+    assert {"id", "name", "started", "inputs.housing", "params.alpha", "metrics.rmse"} <= set(head)
+
+
+def test_a_wrong_column_is_pointed_at(lin):
+    result = lin("runs", "--columns", "name,metrix.rmse")
+    assert result.code == 2
+    assert "metrix" in result.err
+
+
+# --- the index --------------------------------------------------------------------------------------------------------
+
+
+def test_the_index_can_be_looked_at_and_made_anew(lin):
+    assert lin("index").out.endswith(".lin/index: 0 runs, 6 runs to come; nothing written yet\n")
+    state = lin("index", "--rebuild", "--json").json()
+    assert (state["lacking"], state["files"], state["version"]) == (0, 1, 0)
+    assert state["runs"] == len(lin("runs", "--all", "--json").json())
+    assert lin("runs", "--where", "metrics.rmse < 1.97", "--limit", 1, "--sort", "metrics.rmse").code == 0
+
+
+def test_a_long_list_is_cut_and_says_so(lin):
+    project = open_project(Path.cwd())
+    captured = capture(project)
+    for number in range(SHOWN):
+        begin_run(project, captured, kind="program", name=f"fit {number}").seal("finished")
+    result = lin("runs")
+    assert len(result.text.splitlines()) == 1 + SHOWN
+    assert result.err == f"these are {SHOWN} of more runs: --limit 0 lists all\n"
+    assert len(lin("runs", "--limit", 0).text.splitlines()) == 1 + SHOWN + 4
+    assert len(lin("runs", "--json").json()) == SHOWN + 4

@@ -1,4 +1,19 @@
+import math
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from inline_snapshot import snapshot
+
+from lin.cli.run_view import BLOCKS, sparkline
+from lin.ids import new_id
+from lin.project import open_project
+from lin.records import Delete
+from lin.runs.record import begin_run, capture
 
 
 def test_a_table_version(lin):
@@ -23,13 +38,13 @@ ID    crim      rm   lstat  medv
 
 def test_a_run(lin):
     text = lin("show", "last").text
-    assert [line for line in text.splitlines() if not line.startswith("environment")] == snapshot(
+    assert [line for line in text.splitlines() if not line.startswith(("environment", "host"))] == snapshot(
         [
             "run ################################: Ridge",
             "status       finished, 0.00 s",
             "started      0000-00-00 00:00:00 UTC by ann on HOST",
-            "read         housing@1, 506 rows, pin ############",
             "source       2 files (############)",
+            "read         housing@1, 506 rows, pin ############",
             "models       boston@2",
             "feedback     housing@1 holds predictions of boston@1",
             "",
@@ -42,11 +57,11 @@ def test_a_run(lin):
             "r2      0.89615… ",
             "rmse    1.63747… ",
             "",
-            "artifact              size",
-            "model/model.skops     0.0 kB",
-            "prediction_error.png  00.0 kB",
-            "predictions.parquet   0.0 kB",
-            "residuals.png         00.0 kB",
+            "artifact              kind      size",
+            "model/model.skops     model   0.0 kB",
+            "prediction_error.png  image  00.0 kB",
+            "predictions.parquet   table   0.0 kB",
+            "residuals.png         image  00.0 kB",
         ]
     )
 
@@ -79,13 +94,106 @@ def test_json_is_the_whole_record(lin):
 
 def test_a_program(lin):
     lin("run", "--name", "a program", "--", "sh", "-c", "exit 3")
-    assert [line for line in lin("show", "a program").text.splitlines()[:4] if "started" not in line] == snapshot(
-        [
-            "run ################################: a program",
-            "status       failed, 0.00 s, exit code 3",
-            "command      sh -c exit 3",
-        ]
-    )
+    lines = lin("show", "a program").text.splitlines()
+    assert lines[0] == "run ################################: a program"
+    assert lines[1].startswith("status       failed, 0.00 s, exit code 3")
+    assert "command      sh -c 'exit 3'" in lines
+
+
+def record_curves(folder: Path) -> str:
+    """A run whose metrics have one point, three of which one is no number, and none that is one."""
+    project = open_project(folder)
+    run = begin_run(project, capture(project), kind="program", name="curves")
+    run.log_metric("one", 1.5)
+    for step, value in enumerate((1.0, math.nan, 8.0)):
+        run.log_metric("three", value, step=step)
+        run.log_metric("none", -math.inf, step=step)
+    run.seal("finished")
+    return run.id
+
+
+def test_metrics_with_several_points_have_a_course(lin, built: Path):
+    record_curves(built)
+    assert lin("show", "curves").text.split("\n\n")[1] == snapshot("""\
+metric  value  course  points  gaps  min  max
+none    -inf   ↓↓↓          3     3
+one     1.5
+three   8.0    ▁×█          3     1    1    8
+""")
+    curves = lin("show", "curves", "--json").json()["curves"]
+    assert curves["three"] == {
+        "points": 3,
+        "not_finite": 1,
+        "first_step": 0,
+        "last_step": 2,
+        "first": 1.0,
+        "last": 8.0,
+        "least": 1.0,
+        "greatest": 8.0,
+        "course": [1.0, "NaN", 8.0],
+    }
+    assert (curves["none"]["least"], curves["none"]["last"]) == (None, "-Infinity")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(), min_size=1, max_size=60), st.integers(1, 50))
+def test_a_sparkline_has_a_sign_for_each_part(values: list[float], width: int):
+    line = sparkline(values, width)
+    assert len(line) == min(len(values), width)
+    assert set(line) <= {*BLOCKS, "×", "↑", "↓"}
+    if width >= len(values):
+        finite = [value for value in values if math.isfinite(value)]
+        spread = bool(finite) and max(finite) / 2 > min(finite) / 2
+        assert (BLOCKS[0] in line and BLOCKS[-1] in line) == spread
+        assert [sign in "×↑↓" for sign in line] == [not math.isfinite(value) for value in values]
+
+
+def test_sparklines():
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 40) == BLOCKS
+    assert sparkline([5.0, 5.0], 40) == "▄▄"
+    assert sparkline([0.0, 2.0, 4.0, 4.0], 2) == "▁█"
+    assert sparkline([1.7e308, -1.7e308], 40) == "█▁"
+
+
+def test_a_deleted_run_is_shown_and_says_so(lin, built: Path):
+    run = record_curves(built)
+    project = open_project(built)
+    now = datetime.now(UTC)
+    project.store.events.append(lambda _: Delete(run=run, reason="bad"), actor="ann", op_id=new_id(), now=now)
+    assert "deleted      on 0000-00-00 00:00:00 UTC by ann: bad" in lin("show", run).text
+    assert lin("show", run, "--json").json()["deletion"]["reason"] == "bad"
+
+
+def test_a_run_is_shown_although_its_blobs_and_its_log_are_damaged(lin, built: Path):
+    run = record_curves(built)
+    shutil.rmtree(built / ".lin" / "blobs")
+    (log,) = (built / ".lin" / "runs").glob(f"*/{run}/log.jsonl")
+    from lin.store.runs import _with_checksum
+
+    log.write_bytes(_with_checksum(b'{"type":"unheard of"}\n'))
+    result = lin("show", "curves")
+    assert result.code == 0
+    text = result.out
+    assert "source       cannot be read: blobs/" in text
+    assert "environment  cannot be read: blobs/" in text
+    assert "curves       not known: the log is damaged" in text
+    assert lin("show", "curves", "--json").json()["curves"] is None
+
+
+def test_a_run_is_shown_without_the_libraries_of_data(built: Path):
+    run = record_curves(built)
+    code = "import sys\nfrom lin.cli.main import main\ntry:\n main(sys.argv[1:])\nfinally:\n print(*sys.modules)"
+    words = [sys.executable, "-c", code, "show", run[-8:]]
+    modules = set(subprocess.run(words, cwd=built, capture_output=True, check=True, text=True).stdout.split())
+    assert not modules & {
+        "duckdb",
+        "pyarrow",
+        "deltalake",
+        "pandas",
+        "numpy",
+        "matplotlib",
+        "lin.data.summary",
+    }
 
 
 def test_a_table_at_a_time(lin):

@@ -76,3 +76,12 @@ def test_source_and_environment_are_told_in_a_line(project: Project) -> None:
     assert clean.run.environment is not None
     assert (clean.environment or "").startswith(f"python {platform.python_version()}, ")
     assert (clean.environment or "").endswith(f" packages ({clean.run.environment[:12]})")
+
+
+def test_what_cannot_be_read_is_told_in_its_place(told) -> None:
+    project = told.story.project
+    shutil.rmtree(project.store_root / "blobs")
+    card = read_run_card(project, read_run(project.store, told.runs["first"]))
+    assert (card.source or "").startswith("cannot be read: blobs/")
+    assert (card.environment or "").startswith("cannot be read: blobs/")
+    assert (card.models, card.curves, card.deletion) == (["boston@1"], {}, None)

@@ -128,7 +128,7 @@ def test_a_table_that_is_gone_stands_in_the_tree_with_the_reason(told) -> None:
 
 def test_a_model_that_is_not_registered_here_stands_in_the_tree_with_the_reason(told) -> None:
     project = told.story.project
-    foreign = ModelRef(model="elsewhere", version=3, sha256="0" * 64)
+    foreign = ModelRef(model="elsewhere", version=3, sha256=project.store.blobs.put(b"a model"))
     recorder = begin_run(project, capture(project), kind="predict", name="x", inputs=[foreign])
     recorder.seal("finished")
     (model,) = trace(project, recorder.id).sources
@@ -140,7 +140,7 @@ def test_a_cycle_is_walked_once(told) -> None:
     """A log may be hostile: here the run that wrote version 1 says that it read version 1."""
     story, project = told.story, told.story.project
     location = project.locate(story.table.root)
-    itself = TableRef(table="housing", location=location, version=1, pin="0" * 64, rows=2)
+    itself = TableRef(table="housing", location=location, version=1, pin=project.store.blobs.put(b"a pin"), rows=2)
     recorder = begin_run(project, capture(project), kind="program", name="ouroboros", inputs=[itself])
     recorder.seal("finished")
     path = story.table.root / "_delta_log" / f"{1:020d}.json"
@@ -173,8 +173,9 @@ def test_a_long_chain_of_write_backs_is_cut_too(begun, find_model: FindModel) ->
     model = find_model(project, "boston@1")
     used = ModelRef(model="boston", version=1, sha256=model.sha256)
     captured, location = capture(project), project.locate(table.root)
+    pin = project.store.blobs.put(b"a pin")
     for version in range(1, DEEPEST + 20):
-        read = TableRef(table="housing", location=location, version=version - 1, pin="0" * 64, rows=2)
+        read = TableRef(table="housing", location=location, version=version - 1, pin=pin, rows=2)
         recorder = begin_run(project, captured, kind="predict", name=f"fill {version}", inputs=[read, used])
         info = {"timestamp": version, "operation": "WRITE", "lin.run": recorder.id, "lin.model": "boston@1"}
         (table.root / "_delta_log" / f"{version:020d}.json").write_bytes(encode({"commitInfo": info}))

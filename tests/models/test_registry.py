@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lin.errors import NotFoundError, StoreError, UsageError
+from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
 from lin.models.registry import (
     STAGES,
     find_version,
@@ -16,7 +16,7 @@ from lin.models.registry import (
     register_model,
 )
 from lin.project import Project
-from lin.records import Change, Register, Stage
+from lin.records import Change, Delete, Register, Stage
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
 
@@ -107,6 +107,15 @@ def test_only_a_finished_run_with_a_model_is_registered(project: Project, finish
     with pytest.raises(NotFoundError, match="there is no run 'nope'"):
         register_model(project, "nope", "boston")
     assert project.store.events.read() == []
+
+
+def test_a_deleted_run_is_not_registered(project: Project, finish_run: Callable[..., str]) -> None:
+    run = finish_run()
+    now = datetime(2026, 6, 24, tzinfo=UTC)
+    project.store.events.append(lambda _: Delete(run=run), actor="ann", op_id="1", now=now)
+    with pytest.raises(ConflictError, match="was deleted"):
+        register_model(project, run, "boston")
+    assert read_registry(project.store) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lin.errors import NotFoundError, UsageError
 from lin.project import Project
 from lin.proof.verify import Verification, _close, verify_runs
-from lin.records import Environment, Source, SourceTree, TableRef, decode, encode
+from lin.records import Environment, Source, SourceTree, TableRef, decode, digest, encode
 from lin.runs.query import RunInfo
 from lin.runs.record import Capture
 from lin.runs.train import PREDICTIONS
@@ -258,10 +258,13 @@ def test_only_finished_runs_are_compared(project: Project, made_up: MakeUp, stat
 
 
 def read(version: int, pin: str, *order: str, table: str = "housing") -> TableRef:
-    return TableRef(table=table, location="../x", version=version, pin=pin * 64, rows=1, order=list(order))
+    return TableRef(table=table, location="../x", version=version, pin=digest(pin.encode()), rows=1, order=list(order))
 
 
-def test_the_context_names_other_data(judge: Judge) -> None:
+def test_the_context_names_other_data(project: Project, judge: Judge) -> None:
+    for pin in (b"a", b"b"):
+        project.store.blobs.put(pin)
+
     def context(first: list[TableRef], second: list[TableRef]) -> list[str]:
         found = judge(FIT | {"inputs": first}, FIT | {"inputs": second})
         assert found.verdict == "identical"

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from lin.data.history import read_history
+from lin.data.tables import Table
 from lin.errors import NotFoundError
 from lin.project import Project
-from lin.records import Environment, Sealed, decode
+from lin.records import Environment, FileRef, Sealed, decode, digest
 from lin.runs.execute import is_same_python, run_command
 from lin.runs.query import RunInfo, read_run
 
@@ -64,6 +66,17 @@ def test_a_megabyte_of_bytes_comes_through_whole(project: Project) -> None:
     out = Sink()
     info, _ = run(project, sys.executable, "-c", script, stdout=out)
     assert out.getvalue() == output_of(project, info.id) == bytes(range(256)) * 4096
+
+
+def test_a_sink_that_cannot_take_more_does_not_stop_the_program_or_the_record(project: Project) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        info, _ = run(project, sys.executable, "-c", "print('x' * 1_000_000)", stdout=full)
+    assert (len(output_of(project, info.id)), info.exit_code) == (1_000_001, 0)
+
+
+def test_a_program_may_close_its_output_and_go_on(project: Project) -> None:
+    info, _ = shell(project, "echo early; exec >&-; sleep 0.1; echo late >&2; exec 2>&-; sleep 0.1; exit 3")
+    assert (output_of(project, info.id), info.exit_code) == (b"early\nlate\n", 3)
 
 
 def test_a_reader_that_goes_away_does_not_stop_the_program_or_the_record(project: Project) -> None:
@@ -153,12 +166,87 @@ def test_secrets_in_the_command_are_not_recorded(project: Project) -> None:
             assert not [s for s in secrets if s.encode() in path.read_bytes()], path
 
 
+def test_its_peak_memory_is_in_the_record(project: Project) -> None:
+    """Measured from a small process: what this one has counts where it started the program itself."""
+    peaks = []
+    for program in ("true", f"{sys.executable} -c 'b\"x\" * 150_000_000'"):
+        answer, _ = supervise(project, f"exec {program}").communicate(timeout=30)
+        sealed = project.store.runs.sealed(answer.split()[0])
+        assert sealed is not None
+        peaks.append(sealed.peak_memory_bytes or 0)
+    assert 0 < peaks[0] < 10_000_000
+    assert 150_000_000 < peaks[1] < 300_000_000
+
+
+# --- what it opens ----------------------------------------------------------------------------------------------------
+
+STEP = """
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+rows = DeltaTable("data/housing").to_pyarrow_table()
+write_deltalake("data/copy", pa.table(rows).select(["ID"]))
+open("a.csv").read()
+open("plots.png", "wb").write(b"dots")
+"""
+
+
+def test_what_a_python_program_opens_is_in_its_record(housing: Project) -> None:
+    (housing.root / "a.csv").write_bytes(b"1")
+    (housing.root / "step.py").write_text(STEP)
+    info, sealed = shell(housing, f"{sys.executable} step.py")
+    assert (info.status, output_of(housing, info.id)) == ("finished", b"")
+    assert [(table.table, table.version, table.rows) for table in info.table_inputs] == [("housing", 0, 60)]
+    assert [(table.table, table.version, table.rows) for table in info.table_outputs] == [("copy", 0, 60)]
+    assert info.file_inputs == [FileRef(path="a.csv", sha256=digest(b"1"), bytes=1)]
+    assert info.file_outputs == [FileRef(path="plots.png", sha256=digest(b"dots"), bytes=4)]
+    assert (sealed.inputs, sealed.outputs) == (info.inputs, info.outputs)
+    copy = Table("copy", housing.root / "data/copy")
+    assert [version.run for version in read_history(copy)] == [info.id]
+
+
+def test_what_lin_itself_records_is_not_told_twice(housing: Project) -> None:
+    script = "import lin; from deltalake import DeltaTable; lin.read_table('housing')"
+    info, _ = run(housing, sys.executable, "-c", f"{script}; DeltaTable('data/housing').to_pyarrow_table()")
+    assert (info.exit_code, len(info.inputs), len(info.table_inputs)) == (0, 1, 1)
+
+
+def test_without_capture_nothing_is_seen_not_even_by_a_run_around_it(project: Project) -> None:
+    (project.root / "a.csv").write_bytes(b"1")
+    script = "import os; open('a.csv'); print(os.environ.get('PYTHONPATH'), os.environ.get('LIN_CAPTURE'))"
+    info, _ = run(project, sys.executable, "-c", script, capture=False)
+    assert (info.inputs, output_of(project, info.id)) == ([], b"None None\n")
+    inner = f"{SUPERVISE.replace('folder=project.root', 'folder=project.root, capture=False')}"
+    outer, _ = run(project, sys.executable, "-c", inner, str(project.root), sys.executable, "-c", script)
+    inner_id = output_of(project, outer.id).split()[0].decode()
+    assert (outer.inputs, output_of(project, inner_id)) == ([], b"None None\n")
+
+
+def test_what_lin_keeps_for_its_records_is_no_input(project: Project) -> None:
+    (project.root / "a.csv").write_bytes(b"1")
+    take = "import pathlib, lin.project as p, lin.runs.record as r; r.capture(p.open_project(pathlib.Path()))"
+    info, _ = run(project, sys.executable, "-c", f"import lin; lin.log_artifact('a.csv'); {take}")
+    assert (info.exit_code, info.inputs, len(info.artifacts)) == (0, [], 1)
+
+
+def test_what_cannot_be_pinned_does_not_lose_the_run(housing: Project) -> None:
+    script = "from deltalake import DeltaTable; import shutil; DeltaTable('data/housing').to_pyarrow_table()"
+    info, _ = run(housing, sys.executable, "-c", f"{script}; shutil.rmtree('data/housing')")
+    assert (info.status, info.inputs) == ("finished", [])
+    assert "data/housing@0: " in info.tags["lin.unpinned"]
+
+
 # --- what the program may know ----------------------------------------------------------------------------------------
 
 
 def test_the_program_knows_its_run_and_store(project: Project) -> None:
     info, _ = shell(project, 'echo "$LIN_RUN $LIN_STORE"')
     assert output_of(project, info.id).decode().split() == [info.id, str(project.store_root.resolve())]
+
+
+def test_the_program_reads_what_is_typed(project: Project) -> None:
+    command = [sys.executable, "-c", SUPERVISE, str(project.root), "cat"]
+    done = subprocess.run(command, input="typed", capture_output=True, text=True, check=True)
+    assert output_of(project, done.stdout.split()[0]) == b"typed"
 
 
 def test_what_the_program_logs_is_in_its_run(project: Project) -> None:
@@ -211,7 +299,7 @@ print(run_id, sealed.exit_code, sealed.status)
 
 def supervise(project: Project, script: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", SUPERVISE, str(project.root), "sh", "-c", script]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def wait_for(path: Path) -> None:
@@ -253,6 +341,53 @@ def test_ctrl_c_is_the_programs_to_answer(project: Project) -> None:
     process.terminate()
     answer, _ = process.communicate(timeout=20)
     assert answer.split()[1:] == ["143", "interrupted"]
+
+
+def test_ctrl_c_on_a_terminal_ends_the_program_and_interrupts_the_run(project: Project) -> None:
+    ready = project.root / "ready"
+    process = supervise(project, f"touch {ready}; exec sleep 30")
+    wait_for(ready)
+    os.killpg(process.pid, signal.SIGINT)
+    answer, _ = process.communicate(timeout=20)
+    assert answer.split()[1:] == ["130", "interrupted"]
+
+
+def test_a_terminal_that_is_closed_interrupts_the_run(project: Project) -> None:
+    ready = project.root / "ready"
+    process = supervise(project, f"touch {ready}; exec sleep 30")
+    wait_for(ready)
+    process.send_signal(signal.SIGHUP)
+    answer, _ = process.communicate(timeout=20)
+    assert answer.split()[1:] == ["129", "interrupted"]
+
+
+def test_a_signal_that_was_ignored_stays_so_for_the_program(project: Project) -> None:
+    command = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", sys.executable, "-c", SUPERVISE, str(project.root)]
+    script = ["sh", "-c", "kill -HUP $$; kill -INT $$; exit 3"]
+    done = subprocess.run([*command, *script], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1:] == ["3", "failed"]
+
+
+def test_a_killed_lin_leaves_an_abandoned_run(project: Project, every_run: EveryRun) -> None:
+    ready = project.root / "ready"
+    process = supervise(project, f"echo $$ > {ready}.new; mv {ready}.new {ready}; exec sleep 30")
+    wait_for(ready)
+    assert [info.status for info in every_run(project)] == ["running"]
+    process.kill()
+    os.kill(int(ready.read_text()), signal.SIGKILL)
+    process.communicate(timeout=20)
+    assert [info.status for info in every_run(project)] == ["abandoned"]
+
+
+def test_output_that_cannot_be_kept_is_told_and_passed_on_all_the_same(project: Project) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+    code = limit + SUPERVISE.replace("folder=project.root", "folder=project.root, stdout=sys.stderr.buffer")
+    command = [sys.executable, "-c", code, str(project.root), "sh", "-c", "head -c 1000000 /dev/zero; exit 3"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    run_id, exit_code, _ = done.stdout.decode().split()
+    info = read_run(project.store, run_id)
+    assert (len(done.stderr), exit_code, len(output_of(project, run_id))) == (1_000_000, "3", 100_000)
+    assert "its output was not kept whole: " in (info.error or "")
 
 
 def test_an_interrupt_ends_the_wait_for_what_the_program_left_behind(project: Project) -> None:

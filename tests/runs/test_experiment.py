@@ -97,9 +97,12 @@ def test_a_command_is_run_for_every_point_with_each_value_one_word(declared: Pro
     assert [run.params for run in runs] == [{"alpha": alpha, "what": "a b; echo c"} for alpha in (0.5, 2)]
     outputs = [declared.store.runs.file(run.id, "output.log") for run in runs]
     assert outputs == [b"['--alpha', '0.5', 'a b; echo c']\n", b"['--alpha', '2', 'a b; echo c']\n"]
-    assert {(run.kind, run.name, run.experiment) for run in runs} == {("command", "program", "program")}
+    assert [run.name for run in runs] == [f"program alpha={alpha} what=a b; echo c" for alpha in (0.5, 2)]
+    assert {(run.kind, run.experiment) for run in runs} == {("command", "program")}
     assert runs[0].sweep == runs[1].sweep != None  # noqa: E711  a chain
-    assert [(p.done, p.total, p.run.id) for p in told] == [(1, 2, runs[0].id), (2, 2, runs[1].id)]
+    assert [(p.done, p.total, p.run) for p in told] == [
+        (0, 2, None), (1, 2, runs[0]), (1, 2, None), (2, 2, runs[1])
+    ]  # fmt: skip
 
 
 def test_a_command_replaces_its_parameters_and_has_no_table_version(declared: Project) -> None:

@@ -13,13 +13,14 @@ import pytest
 from lin.errors import NotFoundError, StoreError, UsageError
 from lin.ids import short
 from lin.project import Project
-from lin.records import ModelRef, TableRef
+from lin.records import ModelRef, TableRef, digest
 from lin.runs.query import find_run, list_runs, read_run
 from lin.runs.record import Recorder
 from lin.store.local import LocalBackend
 from lin.store.store import Store, open_store
 
 Begin = Callable[..., Recorder]
+PIN = digest(b"a pin")
 
 FITS = {  # name: params, metrics
     "a": ({"alpha": 1.0}, {"rmse": 3.0}),
@@ -31,12 +32,13 @@ FITS = {  # name: params, metrics
 
 
 def read(table: str, version: int) -> TableRef:
-    return TableRef(table=table, location=f"../{table}", version=version, pin="0" * 64, rows=1)
+    return TableRef(table=table, location=f"../{table}", version=version, pin=PIN, rows=1)
 
 
 @pytest.fixture
 def fits(project: Project, begin: Begin) -> Project:
     """A project with the runs of `FITS`, the last being the newest."""
+    project.store.blobs.put(b"a pin")
     for number, (name, (params, metrics)) in enumerate(FITS.items()):
         run = begin(kind="train", name=name, params=params, tags={"team": name * 2}, inputs=[read("housing", number)])
         for key, value in metrics.items():
@@ -113,7 +115,8 @@ def test_a_run_is_found_by_its_id_a_part_of_it_its_name_or_as_the_last(fits: Pro
 
 
 def test_what_a_run_read_and_made_is_told_apart(project: Project, begin: Begin) -> None:
-    model = ModelRef(model="boston", version=1, sha256="0" * 64)
+    project.store.blobs.put(b"a pin")
+    model = ModelRef(model="boston", version=1, sha256=PIN)
     run = begin(inputs=[read("housing", 0), model])
     run.log_artifact(b"x", "a.txt")
     run.seal("finished")

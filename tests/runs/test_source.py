@@ -31,6 +31,9 @@ class Content:
     def read(self, sha256):
         return self.by_digest[sha256]
 
+    def size(self, sha256):
+        return len(self.by_digest[sha256]) if sha256 in self.by_digest else None
+
 
 @pytest.fixture
 def blobs():

@@ -158,8 +158,10 @@ def test_every_point_is_a_run_of_one_sweep(sweep: Sweep) -> None:
     assert len({run.sweep for run in sweep.runs}) == 1
     assert sweep.runs[0].sweep is not None
     assert len({run.id for run in sweep.runs}) == 6
-    assert [(p.done, p.total, p.run, p.warnings) for p in sweep.told] == [
-        (number, 6, run, []) for number, run in enumerate(sweep.runs, 1)
+    assert [(p.done, p.running, p.failed, p.total, p.run, p.notes) for p in sweep.told] == [
+        (done, running, 0, 6, ended, [])
+        for number, run in enumerate(sweep.runs)
+        for done, running, ended in ((number, 1, None), (number + 1, 0, run))
     ]
 
 
@@ -319,10 +321,10 @@ def test_a_point_that_fails_is_a_failed_run_and_the_others_go_on(sweep: Sweep) -
     models = [ModelSetting(estimator=RIDGE, params={"alpha": [1.0, -1.0, "much", 0.1]})]
     runs = run_sweep(sweep.project, table, plan_fits(setting(models), table), experiment=None, report=told.append)
     assert [run.status for run in runs] == ["finished", "failed", "failed", "finished"]
-    for failed, progress in zip(runs[1:3], told[1:3], strict=True):
+    for failed, progress in zip(runs[1:3], told[3:6:2], strict=True):
         assert "alpha" in (failed.error or "")
         assert (failed.metrics, failed.artifacts, failed.features) == ({}, [], [])
-        assert progress.warnings == [failed.error]
+        assert progress.notes == [failed.error]
     assert runs[0].metrics == sweep.runs[0].metrics
     assert runs[3].metrics == sweep.runs[1].metrics
 
@@ -338,7 +340,7 @@ def test_warnings_of_a_fit_are_told_with_its_progress(sweep: Sweep) -> None:
     table = open_table(sweep.project, "housing")
     models = [ModelSetting(estimator=LASSO, params={"alpha": 1e-9, "max_iter": 1})]
     run_sweep(sweep.project, table, plan_fits(setting(models), table), experiment=None, report=told.append)
-    assert [warning.partition(":")[0] for warning in told[0].warnings] == ["ConvergenceWarning"]
+    assert [warning.partition(":")[0] for warning in told[1].notes] == ["ConvergenceWarning"]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lin.errors import UsageError
-from lin.runs.matching import like, matches, value_of
+from lin.runs.matching import matches, value_of
 from lin.runs.where import (
     ATTRIBUTES,
     And,
@@ -71,6 +71,9 @@ RUN = Run(
         "list": [1, 2],
         "n": 3,
         "word": "lasso",
+        "huge": 2**53 + 1,
+        "padded": " 1",
+        "grouped": "1_000",
     },
     metrics={"rmse": 4.5, "f1 score": 0.9, "bad": math.nan, "huge": math.inf, "a/b-c": 1.0},
     tags={"team": "alpha", "mlflow.runName": "x", "number": "10"},
@@ -106,6 +109,9 @@ RUN = Run(
         "metrics.bad = NaN and not metrics.bad != nan and metrics.rmse != NaN and metrics.bad in (nan)",
         "metrics.huge = inf and metrics.huge > 1e308 and metrics.rmse > -Infinity",
         "sweep is null and inputs.nobody is null and inputs.none is null",
+        "run_name = 'ridge' and attributes.start_time > '2026-11-22' and created < '2027-01-01' and run_id is null",
+        "params.huge > 9007199254740991 and params.huge = 9007199254740992 and params.huge like '%993'",
+        "params.padded = ' 1' and params.padded != 1 and not params.padded = 1 and not params.grouped = 1000",
     ],
 )
 def test_true(text):
@@ -162,6 +168,10 @@ def test_unknown_does_not_hide_what_decides():
         ("metrics < 1", "expected a name after 'metrics'", 8),
         ("(metrics.a < 1", "this parenthesis is never closed", 0),
         ("metrics.a < 1)", "this parenthesis was never opened", 13),
+        ("models.a = 1", "there are no 'models' in a run", 0),
+        ("status = 'FINISHED'", "status is one of finished, failed, interrupted, running, abandoned", 9),
+        ("kind in ('train', 'trian')", "kind is one of train,", 18),
+        ("tags.a = '\udc80'", "this is no character of UTF-8", 10),
         ("(metrics.a < 1 tags.b", "expected AND, OR or ')' after '1'", 15),
         ("metrics.a < 1 tags.b = 'c'", "expected AND, OR or the end after '1'", 14),
         ("tags.a = 'it", "this quote is never closed", 9),
@@ -188,7 +198,7 @@ def test_a_mistake_is_pointed_at(text, message, caret):
         parse_where(text)
     said, shown, pointer = caught.value.message.split("\n")
     assert said.startswith(message)
-    assert (shown, pointer) == (f"  {text}", f"  {' ' * caret}^")
+    assert (shown, pointer) == (f"  {text.replace(chr(0xDC80), ' ')}", f"  {' ' * caret}^")
 
 
 @pytest.mark.parametrize(
@@ -197,6 +207,8 @@ def test_a_mistake_is_pointed_at(text, message, caret):
         ("statos = 'x'", "did you mean 'status'?"),
         ("metrik.rmse < 1", "did you mean 'metric'?"),
         ("status = finished", "text stands in quotes: 'finished'"),
+        ("dataset.name = 'x'", "inputs.NAME = VERSION asks for a table"),
+        (" or ".join(["id = 'x'"] * 301), "IN takes any number of values"),
     ],
 )
 def test_a_mistake_has_a_hint(text, hint):
@@ -212,7 +224,7 @@ def test_an_unknown_bare_word_is_told_where_names_go():
 
 
 def test_a_mistake_far_inside_shows_its_surroundings_only():
-    text = "metrics.a < 1 and " * 500 + "metrics.b ? 1" + " and metrics.a < 1" * 500
+    text = "metrics.a < 1 and " * 100 + "metrics.b ? 1" + " and metrics.a < 1" * 100
     with pytest.raises(UsageError) as caught:
         parse_where(text)
     _, shown, pointer = caught.value.message.split("\n")
@@ -223,13 +235,13 @@ def test_a_mistake_far_inside_shows_its_surroundings_only():
 @pytest.mark.parametrize("nest", ["not ", "("])
 def test_depth_is_capped(nest):
     closing = ")" if nest == "(" else ""
-    parse_where(nest * 100 + "status = 'x'" + closing * 100)
+    parse_where(nest * 100 + "name = 'x'" + closing * 100)
     with pytest.raises(UsageError, match="more than 100"):
-        parse_where(nest * 200_000 + "status = 'x'" + closing * 200_000)
+        parse_where(nest * 200_000 + "name = 'x'" + closing * 200_000)
 
 
 def test_siblings_are_not_depth():
-    assert matches(parse_where(" and ".join(["not (status = 'x')"] * 300)), RUN)
+    assert matches(parse_where(" and ".join(["not (name = 'x')"] * 300)), RUN)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +292,7 @@ texts = st.text(max_size=8)
 parameter = st.builds(Field, st.just("params"), keys)
 number_field = st.builds(Field, st.just("metrics"), keys) | st.just(Field("attributes", "seconds"))
 text_field = st.builds(Field, st.just("tags"), keys) | st.builds(
-    Field, st.just("attributes"), st.sampled_from([a for a in ATTRIBUTES if a not in {"seconds", "started"}])
+    Field, st.just("attributes"), st.sampled_from(["actor", "id", "name", "parent", "sweep"])
 )
 leaves = st.one_of(
     st.builds(Compare, number_field | parameter, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), numbers),
@@ -345,25 +357,3 @@ def test_no_input_makes_anything_but_a_usage_error(text):
     except UsageError:
         return
     assert matches(tree, RUN) in {True, False}
-
-
-def reference_like(text: str, pattern: str) -> bool:
-    if not pattern:
-        return not text
-    if pattern[0] == "%":
-        return reference_like(text, pattern[1:]) or (bool(text) and reference_like(text[1:], pattern))
-    return bool(text) and pattern[0] in {"_", text[0]} and reference_like(text[1:], pattern[1:])
-
-
-pieces = st.lists(st.sampled_from(["a", "b", "_", "%", "%a_%", "%_b%"]), max_size=5).map("".join)
-
-
-@given(st.text(alphabet="ab", max_size=8), pieces)
-@settings(max_examples=200, deadline=None)
-@example("a", "a%a")
-@example("bbab", "%a_%")
-@example("bbabb", "%a_")
-@example("bbbba", "b%a_%")
-def test_like_is_as_its_definition(text, pattern):
-    assert like(text, pattern) == reference_like(text, pattern)
-    assert like(text.upper(), pattern, ignore_case=True) == reference_like(text, pattern)

@@ -1,6 +1,7 @@
 """The contract of `lin.store.backend.Backend`, run on every implementation."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,11 +60,11 @@ def test_what_is_missing_is_named(backend: Backend) -> None:
         backend.read("no/such")
 
 
-def test_list_gives_names_of_one_level_sorted(backend: Backend) -> None:
+def test_list_gives_names_of_one_level(backend: Backend) -> None:
     for key in ("runs/b/2", "runs/a/1", "runs/b/1", "other"):
         backend.put_if_absent(key, b"")
-    assert backend.list("runs") == ["a", "b"]
-    assert backend.list("runs/b") == ["1", "2"]
+    assert sorted(backend.list("runs")) == ["a", "b"]
+    assert sorted(backend.list("runs/b")) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,10 @@ def test_keys_that_could_leave_the_store_are_refused(backend: Backend, key: str)
         lambda: backend.put_if_absent(key, b""),
         lambda: backend.read(key),
         lambda: backend.appender(key),
+        lambda: backend.changed(key),
+        lambda: backend.remove(key),
+        lambda: backend.remove_folder(key),
+        lambda: backend.announce([key]),
     ):
         with pytest.raises(UsageError, match="is not a key of a store"):
             act()
@@ -125,3 +130,55 @@ def test_appended_lines_are_read_while_open(backend: Backend) -> None:
     first.sync()
     first.close()
     second.close()
+
+
+def test_what_was_removed_is_gone_and_can_be_put_again(backend: Backend) -> None:
+    for key in ("a/b", "a/c"):
+        backend.put_if_absent(key, b"x")
+    backend.remove("a/b")
+    backend.remove("a/b")
+    backend.remove("no/such")
+    assert (backend.size("a/b"), backend.changed("a/b"), backend.list("a")) == (None, None, ["c"])
+    backend.put_if_absent("a/b", b"new")
+    assert backend.read("a/b") == b"new"
+
+
+def test_a_folder_goes_with_all_that_is_in_it(backend: Backend) -> None:
+    for key in ("runs/d/1/start.json", "runs/d/1/deep/er", "runs/d/12/start.json"):
+        backend.put_if_absent(key, b"x")
+    backend.appender("runs/d/1/log.jsonl").close()
+    backend.remove_folder("runs/d/1")
+    backend.remove_folder("runs/d/1")
+    assert backend.list("runs/d") == ["12"]
+    assert backend.list("runs/d/1") == []
+
+
+def test_an_age_is_that_of_the_last_write(backend: Backend) -> None:
+    before = time.time() - 2  # file systems may be coarse
+    backend.put_if_absent("a", b"x")
+    changed = backend.changed("a")
+    assert changed is not None
+    assert before < changed < time.time() + 2
+
+
+def test_a_write_that_is_done_is_not_unfinished(backend: Backend) -> None:
+    backend.put_if_absent("a/b", b"x")
+    assert [*backend.unfinished(""), *backend.unfinished("a"), *backend.unfinished("no")] == []
+
+
+def test_what_is_announced_is_told_once(backend: Backend) -> None:
+    assert backend.announce(["blobs/ab/1", "blobs/ab/2"]) == {"blobs/ab/1", "blobs/ab/2"}
+    assert backend.announce(["blobs/ab/2", "blobs/ab/3"]) == {"blobs/ab/3"}
+    assert backend.announced() >= {"blobs/ab/1", "blobs/ab/2", "blobs/ab/3"}
+
+
+def test_nobody_announces_while_somebody_is_alone(backend: Backend) -> None:
+    told: list[str] = []
+    backend.announce(["early"])
+    with backend.alone():
+        waiting = threading.Thread(target=lambda: told.extend(backend.announce(["late"])))
+        waiting.start()
+        waiting.join(0.1)
+        assert (told, "late" in backend.announced(), "early" in backend.announced()) == ([], False, True)
+    waiting.join()
+    assert told == ["late"]

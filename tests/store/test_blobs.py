@@ -4,6 +4,7 @@ import pytest
 
 from lin.errors import NotFoundError, StoreError
 from lin.records import digest
+from lin.store.backend import ObjectMissingError
 from lin.store.blobs import Blobs
 from lin.store.local import LocalBackend
 
@@ -42,3 +43,21 @@ def test_a_torn_blob_is_not_taken_for_the_content(blobs: Blobs, tmp_path: Path) 
 def test_a_missing_file_is_named(blobs: Blobs, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"there is no file '.*/nowhere'"):
         blobs.put_file(tmp_path / "nowhere")
+
+
+def test_what_is_put_or_held_is_announced_before_it_is_named(blobs: Blobs, tmp_path: Path) -> None:
+    kept = blobs.put(b"kept")
+    other = Blobs(LocalBackend(tmp_path / "store"))
+    assert other.hold([kept]) == {kept}
+    assert (other.hold([kept]), blobs.hold([kept])) == (set(), set())
+    fresh = Blobs(LocalBackend(tmp_path / "store"))
+    fresh.put(b"kept")  # it is there: nothing is written, but it will be named
+    del blobs, other
+    assert fresh.backend.announced() == {f"blobs/{kept[:2]}/{kept}"}
+
+
+def test_what_was_collected_cannot_be_held(blobs: Blobs) -> None:
+    kept, gone = blobs.put(b"kept"), digest(b"gone")
+    for _ in range(2):
+        with pytest.raises(ObjectMissingError, match=f"{gone} is missing"):
+            blobs.hold([kept, gone])

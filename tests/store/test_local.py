@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lin.errors import OutsideError
-from lin.store.backend import ObjectExistsError, ObjectMissingError
+from lin.store.backend import ObjectExistsError, ObjectMissingError, Unfinished
 from lin.store.local import LocalBackend, rename_without_replacing
 
 
@@ -132,3 +132,61 @@ print(calls)
             "os.remove",
         ]
     )
+
+
+def test_nothing_outside_of_the_store_is_removed(root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "canary").write_bytes(b"alive")
+    backend = LocalBackend(root)
+    backend.put_if_absent("runs/day/run/start.json", b"x")
+    (root / "runs/day/run/link").symlink_to(outside)
+    (root / "runs/day/run/file").symlink_to(outside / "canary")
+    (root / "runs/day/linked").symlink_to(outside)
+    (root / "runs/other").symlink_to(outside)
+    (root / "direct").symlink_to(outside / "canary")
+    backend.remove_folder("runs/day/run")
+    backend.remove("direct")
+    for refused in (
+        lambda: backend.remove_folder("runs/day/linked"),
+        lambda: backend.remove("runs/other/canary"),
+        lambda: backend.discard(Unfinished("runs/other", "canary", 5, 0.0)),
+    ):
+        with pytest.raises(OutsideError, match="cannot remove runs/"):
+            refused()
+    assert (outside / "canary").read_bytes() == b"alive"
+    assert not (root / "runs/day/run").exists()
+
+
+def test_an_unfinished_write_is_told_with_its_age_and_discarded(root: Path) -> None:
+    backend = LocalBackend(root)
+    backend.put_if_absent("a/b", b"x")
+    (root / "a/.tmp-1-abc").write_bytes(b"half")
+    os.utime(root / "a/.tmp-1-abc", (5, 5))
+    os.link(root / "a/b", root / "a/.tmp-1-def")  # killed between link and unlink: it takes no room of its own
+    half, linked = sorted(backend.unfinished("a"))
+    assert half == Unfinished("a", ".tmp-1-abc", 4, 5.0)
+    assert (linked.name, linked.bytes) == (".tmp-1-def", 0)
+    for write in (half, linked, half):
+        backend.discard(write)
+    assert [path.name for path in (root / "a").iterdir()] == ["b"]
+    (root / ".tmp-2-x").touch()
+    assert [write.name for write in backend.unfinished("")] == [".tmp-2-x"]
+
+
+def test_two_may_remove_the_same_folder_at_once(root: Path) -> None:
+    code = f"""
+from pathlib import Path
+from lin.store.local import LocalBackend
+backend = LocalBackend(Path({str(root)!r}))
+for number in range(100):
+    backend.remove_folder(f"runs/{{number}}")
+"""
+    backend = LocalBackend(root)
+    for number in range(100):
+        for name in "abcd":
+            (root / f"runs/{number}").mkdir(parents=True, exist_ok=True)
+            (root / f"runs/{number}/{name}").touch()
+    both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert backend.list("runs") == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, Reason, StorePath, open_project
-from lin.cli.output import count, emit
+from lin.cli.printing import count, emit
 
 if TYPE_CHECKING:
     from lin.runs.add import Added

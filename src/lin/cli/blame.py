@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lin.cli.options import AsOf, Json, Memory, StorePath, choose_version, open_project
-from lin.cli.output import emit
+from lin.cli.printing import emit
 from lin.errors import UsageError
 
 

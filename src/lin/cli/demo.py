@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lin.cli.output import console_for, line, table
+from lin.cli.printing import console_for, line, table
 from lin.errors import ConflictError, ExitCode, OutsideError
 
 EXPERIMENT = """

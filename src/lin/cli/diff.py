@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import AsOf, Columns, Json, Memory, StorePath, at_moment, open_project, split_names
-from lin.cli.output import emit
+from lin.cli.printing import emit
 from lin.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

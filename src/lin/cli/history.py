@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import AsOf, Json, StorePath, at_moment, open_project
-from lin.cli.output import emit
-from lin.cli.output import table as grid
+from lin.cli.printing import emit
+from lin.cli.printing import table as grid
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

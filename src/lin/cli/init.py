@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lin.cli.options import Json
-from lin.cli.output import emit
+from lin.cli.printing import emit
 
 
 def init(

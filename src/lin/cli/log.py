@@ -1,6 +1,7 @@
-"""`lin log`: from inside a running program, in any language."""
+"""`lin log`: from inside a running program, in any language. What a call has logged is on disk when it returns."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,9 @@ from lin.cli.options import StorePath, open_project
 from lin.errors import UsageError
 
 if TYPE_CHECKING:
-    from lin.runs.record import Recorder
+    from collections.abc import Iterator
+
+    from lin.runs.log import RunLog
 
 log = typer.Typer(
     help="Record params, metrics, tags, artifacts from inside a program.",
@@ -21,34 +24,41 @@ Run = Annotated[
     str | None,
     typer.Option("--run", metavar="RUN", envvar="LIN_RUN", help="The run; inside `lin run -- CMD` it is known."),
 ]
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What to call it.", show_default=False)]
-Value = Annotated[str, typer.Argument(metavar="VALUE", help="Its value, as text.", show_default=False)]
-
-
-@log.command()
-def param(name: Name, value: Value, *, run: Run = None, store: StorePath = None) -> None:
-    """Record a parameter."""
-    _recorder(run, store).log_param(name, value)
+Pairs = Annotated[
+    list[str], typer.Argument(metavar="NAME=VALUE", help="One or more; or NAME VALUE for one.", show_default=False)
+]
+NEGATIVE = {"ignore_unknown_options": True}
+"""So that -0.5 is a value."""
 
 
-@log.command()
+@log.command(context_settings=NEGATIVE)
+def param(pairs: Pairs, *, run: Run = None, store: StorePath = None) -> None:
+    """Record parameters."""
+    values = _split(pairs)
+    with _open_log(run, store) as opened:
+        opened.log_params(values)
+
+
+@log.command(context_settings=NEGATIVE)
 def metric(
-    name: Name,
-    value: Annotated[float, typer.Argument(metavar="VALUE", help="A number.", show_default=False)],
+    pairs: Pairs,
     *,
-    step: Annotated[int, typer.Option(metavar="N", help="The step it belongs to.")] = 0,
+    step: Annotated[int, typer.Option(metavar="N", help="The step they belong to.")] = 0,
     run: Run = None,
     store: StorePath = None,
 ) -> None:
-    """Record a metric."""
-    _recorder(run, store).log_metric(name, value, step=step)
+    """Record metrics: numbers, nan and inf among them."""
+    values = _split(pairs)
+    with _open_log(run, store) as opened:
+        opened.log_metrics(values, step=step)  # type: ignore[arg-type]  # texts that are numbers
 
 
-@log.command()
-def tag(name: Name, value: Value, *, run: Run = None, store: StorePath = None) -> None:
-    """Record a tag."""
-    _recorder(run, store).set_tag(name, value)
+@log.command(context_settings=NEGATIVE)
+def tag(pairs: Pairs, *, run: Run = None, store: StorePath = None) -> None:
+    """Record tags."""
+    values = _split(pairs)
+    with _open_log(run, store) as opened:
+        opened.set_tags(values)
 
 
 @log.command()
@@ -60,13 +70,37 @@ def artifact(
     store: StorePath = None,
 ) -> None:
     """Keep a file with the run."""
-    _recorder(run, store).log_artifact(file, name or file.name)
+    with _open_log(run, store) as opened:
+        opened.log_artifact(file, name or file.name)
 
 
-def _recorder(run: str | None, store: str | None) -> "Recorder":
-    from lin.runs.record import attach
+def _split(words: list[str]) -> dict[str, str]:
+    """`NAME VALUE`, or `NAME=VALUE` in each word."""
+    if unknown := [word for word in words if word.startswith("--")]:
+        raise UsageError(f"there is no option '{unknown[0]}'", hint="for a value that looks like one: NAME=VALUE")
+    if len(words) == 2 and "=" not in words[0]:  # noqa: PLR2004  a name and its value
+        return {words[0]: words[1]}
+    if bare := [word for word in words if "=" not in word]:
+        raise UsageError(f"'{bare[0]}' is not NAME=VALUE", hint="rmse=4.7 r2=0.8, or for one: rmse 4.7")
+    return dict(word.split("=", 1) for word in words)
+
+
+@contextmanager
+def _open_log(run: str | None, store: str | None) -> "Iterator[RunLog]":
+    """The log of the run, put on disk at the end. Within `lin run` nothing but that run's log is opened."""
+    from lin.runs.log import attach
 
     if run is None:
         raise UsageError("which run? This is not inside `lin run -- CMD`", hint="--run RUN, or set LIN_RUN")
-    project = open_project(store)
-    return attach(project.store, run if os.environ.get("LIN_RUN") == run else project.store.runs.find(run))
+    if store is not None and run == os.environ.get("LIN_RUN"):
+        from lin.store.store import local_backend, open_store
+
+        opened = attach(open_store(local_backend(store, Path.cwd())), run)
+    else:
+        from lin.runs.query import find_run_id
+
+        project = open_project(store)
+        opened = attach(project.store, find_run_id(project.store, run))
+    yield opened
+    opened.sync()
+    opened.close()

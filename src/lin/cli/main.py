@@ -20,7 +20,7 @@ COMMANDS = {
     "tables": "List the tables.",
     "history": "Show a table's versions: who wrote each, how, in which run.",
     "show": "Show a table version, run, model or model version in full.",
-    "plot": "Draw a table's columns, and what goes with a target.",
+    "plot": "Draw a table's columns, runs as points, or metrics as curves.",
     "diff": "Show the rows and cells that differ between two versions.",
     "blame": "Show who last wrote each cell: version, user, run, model.",
     "restore": "Make a table equal to an old version, as a new version.",
@@ -29,6 +29,10 @@ COMMANDS = {
     "train": "Fit a scikit-learn estimator on a table, ad hoc.",
     "log": "Record params, metrics, tags, artifacts from inside a program.",
     "runs": "List the runs: filter, sort, cut.",
+    "compare": "Show what differs between runs: params, metrics, inputs, code.",
+    "index": "Show the index of runs, or make it anew.",
+    "artifacts": "List a run's artifacts, get them as files, or look at one.",
+    "output": "Show what a run's program printed, or prints.",
     "register": "Make a run's model the next version of a named model.",
     "promote": "Move a model version to a stage; archive its holder.",
     "models": "List the registered models and their versions.",
@@ -36,6 +40,8 @@ COMMANDS = {
     "rerun": "Re-run a fit from its record and judge the result.",
     "verify": "Compare two runs and give the verdict.",
     "trace": "Show what a model, run or table version was made from.",
+    "delete": "Delete runs; --undo brings them back until lin gc took them.",
+    "gc": "Take away what deleted runs and killed programs left.",
     "demo": "Play the whole story on real data, in a folder of its own.",
 }
 
@@ -129,7 +135,7 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _report(error: LinError) -> ExitCode:
-    from lin.cli.output import safe
+    from lin.cli.printing import safe
 
     message, pointer = _split_pointer(error.message)
     hint = f" (hint: {safe(error.hint)})" if error.hint else ""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import emit, table
+from lin.cli.printing import emit, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

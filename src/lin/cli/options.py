@@ -47,7 +47,7 @@ def at_moment(table: "Table", text: str) -> int:
     """The version of `table` at the time that `text` means; says on stderr which one that is."""
     from datetime import UTC, datetime
 
-    from lin.cli.output import note
+    from lin.cli.printing import note
     from lin.data.history import version_at
     from lin.data.moments import parse_moment, show_moment
 

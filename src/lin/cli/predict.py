@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lin.cli.options import Json, Reason, StorePath, open_project
-from lin.cli.output import count, emit
-from lin.cli.output import table as grid
+from lin.cli.printing import count, emit
+from lin.cli.printing import table as grid
 from lin.errors import UsageError
 
 if TYPE_CHECKING:

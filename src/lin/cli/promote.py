@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, Reason, StorePath, open_project
-from lin.cli.output import emit, note
+from lin.cli.printing import emit, note
 
 if TYPE_CHECKING:
     from lin.models.registry import Promotion

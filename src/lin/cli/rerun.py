@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import emit, note
+from lin.cli.printing import emit, note
 from lin.cli.verify import Tolerance, view
 from lin.errors import ExitCode
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import AsOf, Json, Reason, StorePath, at_moment, open_project
-from lin.cli.output import count, emit
+from lin.cli.printing import count, emit
 from lin.errors import UsageError
 
 if TYPE_CHECKING:

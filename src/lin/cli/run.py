@@ -2,17 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lin.cli.fits import follow, view_sweep
+from lin.cli.fits import view_sweep
 from lin.cli.options import Json, Params, StorePath, open_project
-from lin.cli.output import emit, note
-from lin.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from lin.project import Project
+from lin.cli.printing import emit, note
+from lin.cli.progress import Jobs, exit_code, follow
+from lin.errors import UsageError
 
 
 def run(
@@ -25,40 +23,47 @@ def run(
     at: Annotated[
         int | None, typer.Option("--table-version", metavar="N", help="Fit on this version of the table.")
     ] = None,
+    jobs: Jobs = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Finish the newest sweep of these points instead of a new one.")
+    ] = False,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name the run of a program.")] = None,
+    no_capture: Annotated[
+        bool, typer.Option("--no-capture", help="Do not record what a Python program opens.")
+    ] = False,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
     """Run an experiment, or any program after --, as recorded runs.
 
-    A list of values makes a grid: each of its points is a run. The exit code of a program is passed through.
+    A list of values makes a grid: each of its points is a run, and one that fails does not stop the others. --resume
+    does what an interrupted sweep has left, with the version of the table that it began with; give it the same -P.
+    The exit code of a program is passed through.
     """
-    from lin.runs.experiment import run_experiment, run_program
+    from lin.runs.experiment import choose_experiment, run_experiment, run_program
 
     project = open_project(store)
     program: list[str] = ctx.obj
     if program:
-        if experiment or params:
+        if experiment or params or resume or jobs > 1 or at is not None:
             raise UsageError("an experiment or a program, not both", hint="lin run EXPERIMENT, or lin run -- CMD …")
         sinks = (sys.stderr.buffer if as_json else sys.stdout.buffer, sys.stderr.buffer)
-        info = run_program(project, program, folder=Path.cwd(), sinks=sinks, name=name)
+        info = run_program(project, program, folder=Path.cwd(), sinks=sinks, name=name, capture=not no_capture)
         if as_json:
             emit(info, view_sweep, as_json=True)
         else:
             note(f"run {info.id[-8:]}: {info.status}, exit code {info.exit_code}")
         raise typer.Exit(info.exit_code or 0)
-    with follow() as report:
-        runs = run_experiment(project, experiment or _only(project), params or [], version=at, report=report)
+    with follow(interrupted="the same command with --resume does what is left") as report:
+        runs = run_experiment(
+            project,
+            choose_experiment(project, experiment),
+            params or [],
+            version=at,
+            jobs=jobs,
+            resume=resume,
+            capture=not no_capture,
+            report=report,
+        )
     emit(runs, view_sweep, as_json=as_json)
-    if any(r.status != "finished" for r in runs):
-        raise typer.Exit(ExitCode.OUTSIDE)
-
-
-def _only(project: "Project") -> str:
-    names = list(project.config.experiments)
-    if len(names) == 1:
-        return names[0]
-    raise UsageError(
-        f"which experiment? lineage.toml has: {', '.join(names) or 'none'}",
-        hint=f"lin run {names[0]}" if names else "lin run -- CMD …, or declare [experiments.NAME]",
-    )
+    raise typer.Exit(exit_code(runs))

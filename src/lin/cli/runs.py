@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.fits import metric_of, order_metrics
-from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import emit, note, table
+from lin.cli.options import Json, StorePath, open_project, split_names
+from lin.cli.printing import emit, emit_csv, note, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lin.runs.query import RunInfo
+
+SHOWN = 100
+"""So many runs are listed as text where nothing else is said."""
 
 
 def runs(
@@ -21,24 +24,49 @@ def runs(
     ] = None,
     sort: Annotated[str | None, typer.Option(metavar="FIELD", help="metrics.rmse, params.alpha, started, …")] = None,
     desc: Annotated[bool, typer.Option("--desc", help="Sort the largest first.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help=f"At most this many; 0: all (default: {SHOWN} as text).")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="FIELD,FIELD…", help="Show these fields: id,metrics.rmse,params.alpha.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Imports, restores and write-backs too.")] = False,
     store: StorePath = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the result as CSV on stdout.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the runs: filter, sort, cut.
 
     The newest come first. Fields are metrics.NAME, params.NAME, tags.NAME, inputs.TABLE (the version read), and id,
-    name, kind, status, experiment, sweep, parent, started, seconds, actor.
+    name, kind, status, experiment, sweep, parent, started, seconds, actor. A filter compares them with = != < <= > >=,
+    LIKE, ILIKE, IN (…) and IS NULL, and joins that with AND, OR, NOT and parentheses.
     """
     from lin.records import WORK
+    from lin.runs.fields import parse_fields, tabulate
     from lin.runs.query import list_runs
 
-    kinds = None if every else WORK
-    found = list_runs(open_project(store).store, where=where, sort=sort, descending=desc, limit=limit, kinds=kinds)
-    emit(found.runs, _view, as_json=as_json)
+    fields = parse_fields(split_names(columns))
+    most = limit if limit is not None else None if as_json or as_csv else SHOWN
+    found = list_runs(
+        open_project(store).store,
+        where=where,
+        sort=sort,
+        descending=desc,
+        limit=most + 1 if most else None,
+        kinds=None if every else WORK,
+    )
+    shown = found.runs[: most or None]
+    cells = tabulate(shown, fields) if as_csv or fields else None
+    if cells and as_csv:
+        emit_csv(cells.columns, cells.rows)
+    elif cells:
+        emit(cells.records, lambda _: [table(cells.columns, cells.rows, right=cells.numeric)], as_json=as_json)
+    else:
+        emit(shown, _view, as_json=as_json)
     for problem in found.damaged:
         note(f"warning: {problem}")
+    if limit is None and len(shown) < len(found.runs):
+        note(f"these are {len(shown)} of more runs: --limit 0 lists all")
 
 
 def _view(found: "list[RunInfo]") -> "list[RenderableType]":

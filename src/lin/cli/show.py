@@ -1,20 +1,21 @@
-"""`lin show`."""
+"""`lin show`. What it takes to show a table is not imported for a run."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lin.cli.options import AsOf, Json, StorePath, choose_version, open_project
-from lin.cli.output import count, emit, line, size, table
-from lin.cli.output import show as text
+from lin.cli.printing import count, emit, line, size, table
+from lin.cli.printing import show as text
+from lin.cli.run_view import view_run
 from lin.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from lin.data.summary import VersionSummary
-    from lin.lineage.card import ModelCard, RunCard
+    from lin.lineage.card import ModelCard
 
 NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal")
 """How the names of Delta's numeric types begin: their columns are aligned right."""
@@ -37,7 +38,6 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a table version, run, model or model version in full."""
-    from lin.data.summary import summarise_version
     from lin.lineage.card import read_model_card, read_run_card
     from lin.lineage.references import TableAt, resolve
     from lin.runs.query import RunInfo
@@ -45,12 +45,14 @@ def show(
     project = open_project(store)
     match resolve(project, reference):
         case TableAt(table=opened, version=version):
+            from lin.data.summary import summarise_version
+
             chosen = choose_version(opened, version, as_of)
             emit(summarise_version(opened, chosen, sample=sample), _view_table, as_json=as_json)
         case _ if as_of is not None:
             raise UsageError(f"'{reference}' is no table: --as-of tells a version of one", hint="lin tables")
         case RunInfo() as run:
-            emit(read_run_card(project, run), _view_run, as_json=as_json)
+            emit(read_run_card(project, run), view_run, as_json=as_json)
         case list() as versions:
             from lin.cli.models import view
 
@@ -96,45 +98,6 @@ class _Sample:
         yield table(["column", *(f"row {number}" for number in range(1, len(self.rows) + 1))], lines)
 
 
-def _view_run(card: "RunCard") -> "list[RenderableType]":
-    run = card.run
-    seconds = f", {run.seconds:.2f} s" if run.seconds is not None else ""
-    parts: list[RenderableType] = [line(f"run {run.id}: {run.name}", "bold")]
-    facts: list[tuple[str, object]] = [
-        (
-            "status",
-            f"{run.status}{seconds}" + (f", exit code {run.exit_code}" if run.exit_code is not None else ""),
-        ),
-        ("error", run.error),
-        ("started", f"{text(run.started)} UTC by {run.actor} on {run.host.name}"),
-        ("experiment", run.experiment),
-        ("re-run of", run.parent),
-        ("command", " ".join(run.command)),
-        ("reason", run.reason),
-        *(("read", f"{r.table}@{r.version}, {count(r.rows, 'row')}, pin {r.pin[:12]}") for r in run.table_inputs),
-        *(("used", f"{m.model}@{m.version}") for m in run.model_inputs),
-        *(("wrote", f"{r.table}@{r.version}, {count(r.rows, 'row')}") for r in run.table_outputs),
-        *(("read", f"{f.path}, {size(f.bytes)}, sha256 {f.sha256[:12]}") for f in run.file_inputs),
-        *(("wrote", f"{f.path}, {size(f.bytes)}, sha256 {f.sha256[:12]}") for f in run.file_outputs),
-        ("source", card.source),
-        ("environment", card.environment),
-        ("models", ", ".join(card.models)),
-        *(("receipt", f"{r.verdict}: run {r.rerun[-8:]}") for r in card.receipts),
-        *(("feedback", f"{f.table}@{f.written} holds predictions of {f.model}") for f in card.feedback or ()),
-        ("feedback", "not known: the table cannot be read" if card.feedback is None else None),
-    ]
-    parts.append(table(("", ""), [(name, value) for name, value in facts if value]))
-    sections: list[tuple[str, list[tuple[Any, ...]]]] = [
-        ("param", [(key, _exact(value)) for key, value in run.params.items()]),
-        ("metric", [(key, _exact(value)) for key, value in run.metrics.items()]),
-        ("tag", list(run.tags.items())),
-        ("artifact", [(a.path, size(a.bytes)) for a in run.artifacts]),
-    ]
-    for name, rows in sections:
-        parts += ["", table((name, "value" if name != "artifact" else "size"), rows)] if rows else []
-    return parts
-
-
 def _view_model(card: "ModelCard") -> "list[RenderableType]":
     version = card.version
     facts = [
@@ -150,7 +113,7 @@ def _view_model(card: "ModelCard") -> "list[RenderableType]":
         ),
     ]
     title = line(f"{version.reference}", "bold")
-    return [title, table(("", ""), [fact for fact in facts if fact[1]]), "", *_view_run(card.run)]
+    return [title, table(("", ""), [fact for fact in facts if fact[1]]), "", *view_run(card.run)]
 
 
 def _cell(value: object) -> str:
@@ -162,8 +125,3 @@ def _cell(value: object) -> str:
 
 def _cut(shown: str, longest: int) -> str:
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
-
-
-def _exact(value: object) -> str:
-    """A value of a record with every digit: 1.0 is not 1."""
-    return repr(float(value)) if isinstance(value, float) else "null" if value is None else str(value)

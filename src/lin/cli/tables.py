@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import count, emit, size, table
+from lin.cli.printing import count, emit, size, table
 from lin.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import emit, line
+from lin.cli.printing import emit, line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from lin.cli.fits import follow, view_sweep
+from lin.cli.fits import view_sweep
 from lin.cli.options import Json, Params, StorePath, open_project
-from lin.cli.output import emit
-from lin.errors import ExitCode
+from lin.cli.printing import emit
+from lin.cli.progress import Jobs, exit_code, follow
 
 
 def train(
@@ -34,6 +34,7 @@ def train(
     test_size: Annotated[float, typer.Option(metavar="SHARE", help="The share of rows to test on.")] = 0.2,
     seed: Annotated[int, typer.Option(metavar="N", help="Seeds the split and the estimator.")] = 0,
     metrics: Annotated[str | None, typer.Option(metavar="A,B,…", help="Only these metrics (default: all).")] = None,
+    jobs: Jobs = 1,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -53,8 +54,8 @@ def train(
             test_size=test_size,
             seed=seed,
             metrics=metrics.split(",") if metrics else [],
+            jobs=jobs,
             report=report,
         )
     emit(runs, view_sweep, as_json=as_json)
-    if any(run.status != "finished" for run in runs):
-        raise typer.Exit(ExitCode.OUTSIDE)
+    raise typer.Exit(exit_code(runs))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import count, emit, size
+from lin.cli.printing import count, emit, size
 
 if TYPE_CHECKING:
     from lin.runs.vacuum import SparedVersion, Vacuumed

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.output import emit, line, show, table
+from lin.cli.printing import emit, line, show, table
 from lin.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lin.cli.output import count, line, show, table
+from lin.cli.printing import count, line, show, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -36,24 +36,27 @@ def render_page(diff: TableDiff, rows: list[RowChange]) -> str:
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
-            f"<h1>{_text(title)}</h1>",
-            *_head(diff),
-            *_columns(diff),
-            *_rows(diff, rows),
+            f"<title>{escape_text(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{escape_text(title)}</h1>",
+            render_body(diff, rows),
             "</body></html>\n",
         ]
     )
 
 
+def render_body(diff: TableDiff, rows: list[RowChange]) -> str:
+    """What stands on the page below its title, without the style."""
+    return "\n".join([*_head(diff), *_columns(diff), *_rows(diff, rows)])
+
+
 def _head(diff: TableDiff) -> Iterable[str]:
     how = f"Rows are matched by {', '.join(diff.key)}." if diff.key else "Rows are compared whole, as a multiset."
     where = f" Only rows where {diff.where}." if diff.where is not None else ""
-    yield f'<p class="grey">{_text(how + where)}</p>'
+    yield f'<p class="grey">{escape_text(how + where)}</p>'
     counts = (("inserted", diff.inserted), ("deleted", diff.deleted), ("updated", diff.updated))
     yield '<div class="counts">' + "".join(f"<div><b>{n:,}</b>{what}</div>" for what, n in counts) + "</div>"
     for sentence in diff.remarks():
-        yield f"<p>{_text(sentence)}</p>"
+        yield f"<p>{escape_text(sentence)}</p>"
 
 
 def _columns(diff: TableDiff) -> Iterable[str]:
@@ -67,7 +70,7 @@ def _columns(diff: TableDiff) -> Iterable[str]:
         numbers = "".join(f'<td class="number">{n:,}</td>' for n in counts)
         moved = column.largest
         largest = f"{_key(moved.key)} {_change(moved.old, moved.new)}" if moved else ""
-        yield f"<tr><td>{_text(name)}</td>{numbers}<td>{largest}</td></tr>"
+        yield f"<tr><td>{escape_text(name)}</td>{numbers}<td>{largest}</td></tr>"
     yield "</table></div>"
 
 
@@ -78,7 +81,7 @@ def _rows(diff: TableDiff, rows: list[RowChange]) -> Iterable[str]:
     shown = list(dict.fromkeys(name for row in whole_rows_first for name in [*(row.new or {}), *(row.old or {})]))
     names = [*(diff.key or []), *(name for name in shown if name not in (diff.key or []))]
     yield "<h2>Rows</h2><div class=scroll><table><tr><th></th>"
-    yield "".join(f"<th>{_text(name)}</th>" for name in names) + "</tr>"
+    yield "".join(f"<th>{escape_text(name)}</th>" for name in names) + "</tr>"
     for row in rows:
         cells = "".join(f"<td>{_cell(row, name)}</td>" for name in names)
         yield f'<tr class="{row.kind}"><td class="mark">{_MARKS[row.kind]}</td>{cells}</tr>'
@@ -90,27 +93,27 @@ def _rows(diff: TableDiff, rows: list[RowChange]) -> Iterable[str]:
 
 def _cell(row: RowChange, name: str) -> str:
     if name in row.key:
-        return _text(_show(row.key[name]))
+        return escape_text(_show(row.key[name]))
     if row.kind == "updated":
         known = row.new is not None and row.old is not None and name in row.new
         return _change((row.old or {})[name], (row.new or {})[name]) if known else ""
     mark, cells = ("ins", row.new) if row.kind == "inserted" else ("del", row.old)
-    return f"<{mark}>{_text(_show((cells or {}).get(name)))}</{mark}>"
+    return f"<{mark}>{escape_text(_show((cells or {}).get(name)))}</{mark}>"
 
 
 def _change(old: Any, new: Any) -> str:
-    return f"<del>{_text(_show(old))}</del> → <ins>{_text(_show(new))}</ins>"
+    return f"<del>{escape_text(_show(old))}</del> → <ins>{escape_text(_show(new))}</ins>"
 
 
 def _key(key: dict[str, Any]) -> str:
-    return _text(", ".join(f"{name} {_show(value)}" for name, value in key.items()))
+    return escape_text(", ".join(f"{name} {_show(value)}" for name, value in key.items()))
 
 
 def _show(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def _text(value: str) -> str:
-    """Escaped for HTML, with the characters that hide or turn others shown as escapes."""
+def escape_text(value: str) -> str:
+    """`value` escaped for HTML, with the characters that hide or turn others shown as escapes."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
     return escape(shown)

@@ -1,23 +1,35 @@
-"""Everything about one run or model version on one page: its record, and what was said and found about it since."""
+"""Everything about one run or model version on one page: its record, and what was said and found about it since.
+
+What can no longer be read is told in its place; the rest is there all the same.
+"""
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from lin.errors import LinError
-from lin.lineage.feedback import Feedback, find_feedback
+from lin.errors import LinError, StoreError
 from lin.models.registry import ModelVersion, read_receipts, read_registry
 from lin.project import Project
 from lin.records import Environment, Receipt, SourceTree, decode
+from lin.runs.curves import Curve, read_curves
+from lin.runs.deleted import Deletion, read_deletions
 from lin.runs.query import RunInfo, read_run
+
+if TYPE_CHECKING:
+    from lin.lineage.feedback import Feedback
 
 
 class RunCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, the models it became, the receipts of its re-runs, and predictions in its data."""
+    """A run, the models it became, the receipts of its re-runs, predictions in its data, and its metrics' curves."""
 
     run: RunInfo
     models: list[str]
     receipts: list[Receipt]
-    feedback: list[Feedback] | None
+    feedback: "list[Feedback] | None"
     """None where a table that the run read can no longer be asked."""
+    curves: dict[str, Curve] | None
+    """None where its log cannot be read."""
+    deletion: Deletion | None
     source: str | None
     environment: str | None
 
@@ -37,6 +49,8 @@ def read_run_card(project: Project, run: RunInfo) -> RunCard:
         models=[v.reference for versions in registry.values() for v in versions if v.run == run.id],
         receipts=read_receipts(project.store, run.id),
         feedback=_feedback(project, run),
+        curves=_curves(project, run),
+        deletion=read_deletions(project.store).get(run.id),
         source=_source(project, run),
         environment=_environment(project, run),
     )
@@ -47,17 +61,31 @@ def read_model_card(project: Project, version: ModelVersion) -> ModelCard:
     return ModelCard(version=version, run=read_run_card(project, read_run(project.store, version.run)))
 
 
-def _feedback(project: Project, run: RunInfo) -> list[Feedback] | None:
+def _feedback(project: Project, run: RunInfo) -> "list[Feedback] | None":
+    if not run.table_inputs:
+        return []
+    from lin.lineage.feedback import find_feedback
+
     try:
         return find_feedback(project, run)
     except LinError:
         return None  # the table is gone or damaged; the run's own record can be shown all the same
 
 
+def _curves(project: Project, run: RunInfo) -> dict[str, Curve] | None:
+    try:
+        return read_curves(project.store, run.id) if run.metrics else {}
+    except StoreError:
+        return None
+
+
 def _source(project: Project, run: RunInfo) -> str | None:
     if run.source is None:
         return None
-    tree = decode(project.store.blobs.read(run.source.tree), SourceTree, where="a source snapshot")
+    try:
+        tree = decode(project.store.blobs.read(run.source.tree), SourceTree, where="a source snapshot")
+    except LinError as error:
+        return f"cannot be read: {error.message}"
     git = run.source.git
     where = f", git {(git.commit or 'no commit')[:12]}{' with uncommitted changes' if git.dirty else ''}" if git else ""
     left_out = f", {len(tree.left_out)} left out" if tree.left_out else ""
@@ -67,5 +95,8 @@ def _source(project: Project, run: RunInfo) -> str | None:
 def _environment(project: Project, run: RunInfo) -> str | None:
     if run.environment is None:
         return None
-    found = decode(project.store.blobs.read(run.environment), Environment, where="an environment")
+    try:
+        found = decode(project.store.blobs.read(run.environment), Environment, where="an environment")
+    except LinError as error:
+        return f"cannot be read: {error.message}"
     return f"python {found.python}, {len(found.packages)} packages ({run.environment[:12]})"

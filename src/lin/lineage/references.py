@@ -1,21 +1,23 @@
 """What a reference means: `housing@0`, `boston@3`, `boston`, a run; `table:`, `model:` or `run:` settles it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lin.data.tables import Table, open_table
-from lin.data.tables import split_reference as split_table
 from lin.errors import NotFoundError, UsageError
 from lin.models.registry import ModelVersion, find_model, find_version, read_registry
 from lin.models.registry import split_reference as split_model
 from lin.project import Project
 from lin.runs.query import RunInfo, find_run, read_run
 
+if TYPE_CHECKING:
+    from lin.data.tables import Table
+
 
 @dataclass(frozen=True)
 class TableAt:
     """A version of a table; None is the newest."""
 
-    table: Table
+    table: "Table"
     version: int | None
 
 
@@ -58,7 +60,9 @@ def _guess(project: Project, reference: str) -> Target:
 
 
 def _table(project: Project, reference: str) -> TableAt:
-    name, version = split_table(reference)
+    from lin.data.tables import open_table, split_reference
+
+    name, version = split_reference(reference)
     return TableAt(open_table(project, name), version)
 
 

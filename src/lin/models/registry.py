@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from lin.config import check_name
-from lin.errors import NotFoundError, StoreError, UsageError, nearest
+from lin.errors import ConflictError, NotFoundError, StoreError, UsageError, nearest
 from lin.ids import new_id, short
 from lin.project import Project
 from lin.records import Change, Event, Receipt, Register, Stage
+from lin.runs.deleted import fold_deletions
 from lin.runs.query import find_run
-from lin.runs.train import MODEL
 from lin.store.store import Store
 
 STAGES = ("none", "staging", "production", "archived")
@@ -159,8 +159,10 @@ def register_model(project: Project, run: str, name: str, *, description: str | 
     """Make the model of a finished run the next version of `name`.
 
     Raises:
-        NotFoundError: no such run. UsageError: it has not finished, or has no model.
+        NotFoundError: no such run. UsageError: it has not finished, or has no model. ConflictError: it was deleted.
     """
+    from lin.runs.fit import MODEL
+
     check_name(name, "a model")
     info = find_run(project.store, run)
     artifact = info.artifact(MODEL)
@@ -169,6 +171,8 @@ def register_model(project: Project, run: str, name: str, *, description: str | 
         raise UsageError(f"run {short(info.id)} cannot be registered: it {what}", hint="lin runs")
 
     def decide(events: Sequence[Event]) -> Change:
+        if info.id in fold_deletions(events):
+            raise ConflictError(f"run {short(info.id)} was deleted", hint=f"lin delete {short(info.id)} --undo")
         version = len(fold_events(events).get(name, [])) + 1
         return Register(
             model=name,

@@ -1,33 +1,53 @@
-"""Running a program as a recorded run: its output passed through and kept, its exit code its own."""
+"""Running a program as a recorded run: its output passed through and kept, its exit code its own.
+
+From before the program starts until it has ended, signals to this process are the program's: they end neither the
+record nor, by themselves, the program. Afterwards they hurry: the run is sealed with what is known by then.
+"""
 
 import os
 import re
+import resource
 import selectors
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import IO, BinaryIO
 
-from lin.errors import NotFoundError
+import msgspec
+
+from lin.errors import LinError, NotFoundError
+from lin.ids import day_of
 from lin.project import Project
 from lin.records import Sealed, Status, encode
 from lin.runs.environment import capture_environment, capture_interpreter
+from lin.runs.fold import fold_log
 from lin.runs.host import capture_host, capture_process
 from lin.runs.record import Capture, Recorder, begin_run
 from lin.runs.redact import redact_command
 from lin.runs.source import capture_source
 from lin.store.backend import Appender
+from lin.store.runs import LOG
 
 RUN_VARIABLE = "LIN_RUN"
 STORE_VARIABLE = "LIN_STORE"
+CAPTURE_VARIABLE = "LIN_CAPTURE"
+UNPINNED_TAG = "lin.unpinned"
+"""Names the tables that a program used and that could not be pinned, and why."""
 
+_HOOK = Path(__file__).parents[1] / "hook"
 _PYTHON = re.compile(r"python[\d.]*t?")
 _LOOK_AGAIN = 0.1
 """After so many seconds without output it is looked whether anybody still wants it."""
+_FIRST_LOOK, _LAST_LOOK = 0.01, 0.5
+"""The memory of a program is looked at so many seconds after it started, then less and less often."""
+_INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_command(
@@ -41,24 +61,40 @@ def run_command(
     experiment: str | None = None,
     sweep: str | None = None,
     params: dict[str, object] | None = None,
+    captured: Capture | None = None,
+    capture: bool = True,
 ) -> tuple[str, Sealed]:
     """Run `argv` in `folder`; returns the run's id and record. The program's own exit code is in the record.
 
     Its output is kept with the run, and passed on to `stdout` and `stderr` where they are given, until nobody holds
     it any more. When the program has ended and a process that it left behind still does, an interrupt ends the wait.
 
-    A program ended by signal n has the exit code 128 + n, as in a shell; SIGINT and SIGTERM seal the run as
-    interrupted. SIGTERM to this process is passed on to the program.
+    A program ended by signal n has the exit code 128 + n, as in a shell; SIGINT, SIGTERM and SIGHUP seal the run as
+    interrupted. SIGTERM and SIGHUP to this process are passed on to the program; a terminal sends it SIGINT itself.
+
+    Its peak memory is that of its largest process, as the system tells it. Linux counts what this process had when it
+    started the program: below that, it is the most that was seen of the program itself in looks every so often.
+
+    Args:
+        project: whose run it is.
+        argv: the program, by path or by PATH, and its arguments.
+        folder: where it runs.
+        stdout: takes what it prints.
+        stderr: takes its errors.
+        name: of the run (default: the program's).
+        experiment: which it belongs to.
+        sweep: which it belongs to.
+        params: what it was asked to do.
+        captured: source, environment and host, where they were taken before: see `capture_program`.
+        capture: whether a program that is Python, or starts one, is watched: see `lin.hook.lin_hook`.
 
     Raises:
         NotFoundError: there is no such program.
     """
-    program = _find_program(argv[0], folder)
-    if program is None:
-        raise NotFoundError(f"there is no program '{argv[0]}'", hint="give its path, or check PATH")
+    program = find_program(argv[0], folder)
     recorder = begin_run(
         project,
-        _capture(project, program),
+        captured or capture_program(project, program),
         kind="command",
         name=name or Path(argv[0]).name,
         experiment=experiment,
@@ -67,17 +103,20 @@ def run_command(
         folder=Path(os.path.relpath(folder, project.root)).as_posix(),
         params=params,
     )
-    variables = os.environ | {RUN_VARIABLE: recorder.id, STORE_VARIABLE: str(project.store_root.resolve())}
-    return recorder.id, _supervise(recorder, [str(program), *argv[1:]], folder, variables, stdout, stderr)
+    variables = _variables(project, recorder.id, capture=capture)
+    sealed = _supervise(project, recorder, [str(program), *argv[1:]], folder, variables, stdout, stderr)
+    return recorder.id, sealed
 
 
-def _find_program(name: str, folder: Path) -> Path | None:
-    """The program as it will be found from `folder`: by its path, or by PATH."""
+def find_program(name: str, folder: Path) -> Path:
+    """The program as it will be found from `folder`: by its path, or by PATH. Raises `NotFoundError`."""
     found = shutil.which(folder / name if "/" in name else name, path=os.environ.get("PATH"))
-    return Path(found).absolute() if found else None
+    if found is None:
+        raise NotFoundError(f"there is no program '{name}'", hint="give its path, or check PATH")
+    return Path(found).absolute()
 
 
-def _capture(project: Project, program: Path) -> Capture:
+def capture_program(project: Project, program: Path) -> Capture:
     """As `record.capture`, but the environment is that of the program where the program is another Python."""
     other = _PYTHON.fullmatch(program.name) and not is_same_python(program, Path(sys.executable))
     environment = capture_interpreter(program) if other else capture_environment()
@@ -94,7 +133,96 @@ def is_same_python(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve() and first.parent.resolve() == second.parent.resolve()
 
 
+def _variables(project: Project, run_id: str, *, capture: bool) -> dict[str, str]:
+    """The program's environment. Of a `lin run` around this one it keeps nothing."""
+    variables = {name: value for name, value in os.environ.items() if name not in {CAPTURE_VARIABLE, "PYTHONPATH"}}
+    variables |= {RUN_VARIABLE: run_id, STORE_VARIABLE: str(project.store_root.resolve())}
+    path = os.environ.get("PYTHONPATH", "").removeprefix(str(_HOOK)).removeprefix(os.pathsep)
+    if capture:
+        variables[CAPTURE_VARIABLE] = _capture_settings(project, run_id)
+        path = f"{_HOOK}{os.pathsep}{path}" if path else str(_HOOK)  # an empty entry would be the current folder
+    return variables | ({"PYTHONPATH": path} if path else {})
+
+
+def _capture_settings(project: Project, run_id: str) -> str:
+    """What `lin.hook.lin_hook.log.Log` is told."""
+    store = project.store_root.resolve()
+    tables = [(project.root / table.path).resolve() for table in project.config.tables.values()]
+    settings = {
+        "log": str(store / "runs" / day_of(run_id) / run_id / LOG),
+        "root": str(project.root.resolve()),
+        "skip": [str(folder) for folder in (store, *tables)],
+    }
+    return msgspec.json.encode(settings).decode()
+
+
+# --- while the program runs -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Child:
+    """The program, and what this process hears and sees while it runs."""
+
+    process: "subprocess.Popen[bytes] | None" = None
+    early: list[int] = field(default_factory=list)
+    """Signals that came before there was a program."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    is_over: bool = False
+    """Whether its output has ended too."""
+    most_memory: int = 0
+
+    def hear(self, number: int, _: FrameType | None) -> None:
+        """Pass a signal on while the program runs; afterwards end the wait for its output, or what is done with it."""
+        if self.process is None:
+            self.early.append(number)
+        elif self.is_over:
+            raise KeyboardInterrupt
+        elif self.ended.is_set():
+            self.stop.set()
+        elif number != signal.SIGINT:
+            self.send(number)
+
+    def send(self, number: int) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+    def watch_memory(self, known: int) -> None:
+        """Look at the program's peak until it is above `known`, from where on the system's own word is exact."""
+        wait = _FIRST_LOOK
+        while self.process is not None and self.most_memory <= known:
+            self.most_memory = max(self.most_memory, _high_water(self.process.pid))
+            if self.ended.wait(wait):
+                return
+            wait = min(2 * wait, _LAST_LOOK)
+
+
+@dataclass
+class _Kept:
+    """The run's `output.log`. When it takes no more the program goes on, and the record says that it is not whole."""
+
+    file: Appender
+    error: LinError | None = None
+
+    def append(self, chunk: bytes) -> None:
+        if self.error is None:
+            try:
+                self.file.append(chunk)
+            except LinError as error:
+                self.error = error
+
+    def close(self) -> None:
+        """Put it on disk."""
+        try:
+            self.file.sync()
+        except LinError as error:
+            self.error = self.error or error
+        self.file.close()
+
+
 def _supervise(
+    project: Project,
     recorder: Recorder,
     argv: list[str],
     folder: Path,
@@ -102,48 +230,61 @@ def _supervise(
     stdout: BinaryIO | None,
     stderr: BinaryIO | None,
 ) -> Sealed:
-    output = recorder.output()
-    try:
-        child = subprocess.Popen(
-            argv, cwd=folder, env=variables, stdin=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    except OSError as error:
-        output.close()
-        message = f"cannot start {argv[0]}: {error.strerror}"
-        return recorder.seal("failed", exit_code=126, error=message)
-    code = _wait(child, output, stdout, stderr)
-    output.sync()
-    output.close()
-    interrupted = code in {128 + signal.SIGINT, 128 + signal.SIGTERM}
-    status: Status = "finished" if code == 0 else "interrupted" if interrupted else "failed"
-    return recorder.seal(status, exit_code=code)
+    child, kept = _Child(), _Kept(recorder.output())
+    with _signals_to(child):
+        own = _high_water(os.getpid())
+        try:
+            child.process = subprocess.Popen(
+                argv, cwd=folder, env=variables, stdin=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+        except (OSError, ValueError) as failure:
+            kept.file.close()
+            reason = failure.strerror if isinstance(failure, OSError) else failure
+            return recorder.seal("failed", exit_code=126, error=f"cannot start {argv[0]}: {reason}")
+        for number in child.early:
+            child.send(number)
+        code, peak = _wait(child, child.process, kept, stdout, stderr, own)
+        return _conclude(project, recorder, kept, code, peak)
 
 
-def _wait(child: "subprocess.Popen[bytes]", output: Appender, stdout: BinaryIO | None, stderr: BinaryIO | None) -> int:
-    """Pass the child's output on until it ends; returns its exit code in the shell's convention."""
-    stop = threading.Event()
-    pairs = [(child.stdout, stdout), (child.stderr, stderr)]
-    pumps = [threading.Thread(target=_pump, args=(source, sink, output, stop)) for source, sink in pairs]
-    # the terminal sends Ctrl-C to the program too: it decides, and this process stays to record what it decides
-    handlers = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
-    }
+@contextmanager
+def _signals_to(child: _Child) -> Iterator[None]:
+    """Hear signals for the program, those that are not ignored; only a main thread can, others leave them alone."""
+    mine = threading.current_thread() is threading.main_thread()
+    heard = [number for number in _INTERRUPTING if mine and signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, child.hear) for number in heard}
     try:
-        for pump in pumps:
-            pump.start()
-        code = child.wait()
-        for number in handlers:
-            signal.signal(number, lambda *_: stop.set())
-        for pump in pumps:
-            pump.join()
+        yield
     finally:
-        for number, handler in handlers.items():
+        for number, handler in before.items():
             signal.signal(number, handler)
-    return 128 - code if code < 0 else code
 
 
-def _pump(source: IO[bytes] | None, sink: BinaryIO | None, output: Appender, stop: threading.Event) -> None:
+def _wait(
+    child: _Child,
+    process: "subprocess.Popen[bytes]",
+    kept: _Kept,
+    stdout: BinaryIO | None,
+    stderr: BinaryIO | None,
+    own: int,
+) -> tuple[int, int | None]:
+    """Pass the child's output on until it ends; its exit code in the shell's convention, and its peak memory."""
+    pairs = [(process.stdout, stdout), (process.stderr, stderr)]
+    pumps = [threading.Thread(target=_pump, args=(source, sink, kept, child.stop)) for source, sink in pairs]
+    watcher = threading.Thread(target=child.watch_memory, args=(own,))
+    for thread in (*pumps, watcher):
+        thread.start()
+    _, status, usage = os.wait4(process.pid, 0)
+    child.ended.set()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    for thread in (*pumps, watcher):
+        thread.join()
+    child.is_over = True
+    code = process.returncode
+    return 128 - code if code < 0 else code, _peak_memory(usage, own, child.most_memory)
+
+
+def _pump(source: IO[bytes] | None, sink: BinaryIO | None, kept: _Kept, stop: threading.Event) -> None:
     if source is None:
         return
     with source, selectors.DefaultSelector() as selector:
@@ -153,15 +294,67 @@ def _pump(source: IO[bytes] | None, sink: BinaryIO | None, output: Appender, sto
                 chunk = os.read(source.fileno(), 1 << 16)
                 if not chunk:
                     return
-                output.append(chunk)
+                kept.append(chunk)
                 sink = _pass_on(chunk, sink) if sink is not None else None
 
 
 def _pass_on(chunk: bytes, sink: BinaryIO) -> BinaryIO | None:
-    """Write to the sink; when nobody reads it any more there is none from now on, and the record goes on."""
+    """Write to the sink; when it takes no more there is none from now on, and the record goes on."""
     try:
         sink.write(chunk)
         sink.flush()
-    except BrokenPipeError:
+    except (OSError, ValueError):  # nobody reads it, its disk is full, or it is closed
         return None
     return sink
+
+
+def _high_water(pid: int) -> int:
+    """The most memory in bytes that a process had since it became the program that it is; 0 where nobody tells."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return 0
+    found = re.search(rb"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _peak_memory(usage: resource.struct_rusage, own: int, seen: int) -> int | None:
+    """The system's word for it in bytes, unless that may be what this process had: then what was seen."""
+    told = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return told if told > own else seen or None
+
+
+# --- when it has ended ------------------------------------------------------------------------------------------------
+
+
+def _conclude(project: Project, recorder: Recorder, kept: _Kept, code: int, peak: int | None) -> Sealed:
+    """Record what the program was seen to read and write, and seal; whatever fails there does not lose the run."""
+    interrupted = code in {128 + number for number in _INTERRUPTING}
+    status: Status = "finished" if code == 0 else "interrupted" if interrupted else "failed"
+    problem: str | None = None
+    try:
+        kept.close()
+        if kept.error is not None:
+            problem = f"its output was not kept whole: {kept.error.message}"
+        _log_lineage(project, recorder)
+    except BaseException as failure:
+        problem = problem or f"what it read and wrote is not recorded: {str(failure) or type(failure).__name__}"
+        recorder.seal(status, exit_code=code, error=problem, peak_memory_bytes=peak)
+        raise
+    return recorder.seal(status, exit_code=code, error=problem, peak_memory_bytes=peak)
+
+
+def _log_lineage(project: Project, recorder: Recorder) -> None:
+    log = project.store.runs.file(recorder.id, LOG)
+    seen = fold_log(recorder.start, log).seen if log else []
+    if not seen:
+        return
+    from lin.runs.observe import resolve_seen
+
+    observed = resolve_seen(project, seen)
+    for read in observed.inputs:
+        recorder.log_input(read)
+    for written in observed.outputs:
+        recorder.log_output(written)
+    if observed.unpinned:
+        recorder.set_tag(UNPINNED_TAG, "; ".join(observed.unpinned))

@@ -6,12 +6,14 @@ leaves it so. No text of the user's ever becomes a regular expression.
 
 import json
 import math
+import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from lin.runs.where import (
-    LONGEST_PATTERN,
+    NUMBER,
     ORDER,
     And,
     Compare,
@@ -25,6 +27,8 @@ from lin.runs.where import (
     nature_of,
     parse_time,
 )
+
+_NUMBER = re.compile(NUMBER)
 
 
 class Fields(Protocol):
@@ -68,6 +72,51 @@ def value_of(field: Field, fields: Fields) -> object | None:
     return mapping.get(field.key)
 
 
+def sort_key(field: Field, fields: Fields, run_id: str, *, descending: bool) -> tuple[Any, ...]:
+    """What a run is sorted by, always ascending: its value's place in the order, then newest first.
+
+    Numbers come first, then texts by their code points, then NaN and what is missing, in both directions. Numbers
+    compare as IEEE doubles, times as times, and of several versions of an input the greatest counts.
+    """
+    value = _sortable(field, value_of(field, fields))
+    newest = _Backwards(run_id)
+    if value is None or value != value:  # noqa: PLR0124  NaN
+        return 2, newest
+    if isinstance(value, str):
+        return 1, _Backwards(value) if descending else value, newest
+    return 0, -value if descending else value, newest
+
+
+@dataclass(frozen=True, slots=True)
+class _Backwards:
+    """A text that sorts the other way round."""
+
+    text: str
+
+    def __lt__(self, other: "_Backwards") -> bool:
+        return other.text < self.text
+
+
+def _sortable(field: Field, value: Any) -> Any:
+    """The value as what it is compared by: a number, or text."""
+    if value is None:
+        return None
+    match nature_of(field):
+        case "version":
+            return max(value) if isinstance(value, tuple) else value
+        case "number":
+            return as_double(value)
+        case "time":
+            time = parse_time(value)
+            return None if time is None else count_microseconds(time)
+        case "param":
+            text = param_text(value)
+            number = param_number(text)
+            return text if number is None else number
+        case _:
+            return str(value)
+
+
 def _truth(expression: Expression, fields: Fields) -> bool | None:
     match expression:
         case Compare(field, op, literal):
@@ -109,29 +158,27 @@ def _compare(field: Field, op: str, literal: Value, fields: Fields) -> bool | No
     if field.kind != "inputs":
         return _test(field, value, op, literal)
     versions = fields.inputs[field.key]  # a run may have read several versions of a table: any may pass
-    return literal not in versions if op == "!=" else any(_test_number(v, op, literal) for v in versions)
+    return literal not in versions if op == "!=" else any(_order(v, op, literal) for v in versions)
 
 
 def _test(field: Field, value: object, op: str, literal: Value) -> bool | None:
     if isinstance(literal, str):
         if op.endswith("like"):
             fold = op.endswith("ilike")
-            return like(_text(value), literal, ignore_case=fold) != op.startswith("not")
+            return like(_text(field, value), literal, ignore_case=fold) != op.startswith("not")
         if nature_of(field) == "time":
             return _test_time(parse_time(value), op, parse_time(literal))
-        return (_text(value) == literal) == (op == "=")
-    return _test_number(value, op, literal)
+        return (_text(field, value) == literal) == (op == "=")
+    number = as_double(value) if field.kind != "params" else param_number(param_text(value))
+    return {"=": False, "!=": True}.get(op) if number is None else _test_number(number, op, as_double(literal))
 
 
-def _test_number(value: object, op: str, literal: Value) -> bool | None:
-    """As numbers. NaN equals NaN and nothing else, and every other comparison of a NaN is false."""
-    left, right = _number(value), _number(literal)
-    if left is None or right is None:
-        return {"=": False, "!=": True}.get(op)
-    if _is_nan(left) or _is_nan(right):
-        both = _is_nan(left) and _is_nan(right)
-        return both if op == "=" else op == "!=" and not _is_nan(left)
-    return _order(left, op, right)
+def _test_number(number: float, op: str, literal: float) -> bool:
+    """NaN equals NaN and nothing else, and every other comparison of a NaN is false."""
+    if math.isnan(number) or math.isnan(literal):
+        both = math.isnan(number) and math.isnan(literal)
+        return both if op == "=" else op == "!=" and not math.isnan(number)
+    return _order(number, op, literal)
 
 
 def _test_time(left: datetime | None, op: str, right: datetime | None) -> bool | None:
@@ -144,64 +191,83 @@ def _order(left: Any, op: str, right: Any) -> bool:
     return bool(ORDER[op](left, right))
 
 
-def _is_nan(number: float) -> bool:
-    return isinstance(number, float) and math.isnan(number)
-
-
-def _number(value: object) -> int | float | None:
-    """A number, or text that is one; True and False are none."""
-    if isinstance(value, int | float):
-        return None if isinstance(value, bool) else value
-    if not isinstance(value, str) or len(value) > LONGEST_PATTERN or "_" in value:
-        return None
+def as_double(value: Any) -> float:
+    """The IEEE double that a number is compared as; whole numbers beyond its range are infinite."""
     try:
         return float(value)
-    except ValueError:
-        return None
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
-def _text(value: object) -> str:
-    """As MLflow writes it: `str`, but a list or a map as JSON and a time as ISO text."""
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def count_microseconds(time: datetime) -> int:
+    """The microseconds since 1970, exactly."""
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def param_number(text: str) -> float | None:
+    """The number that a parameter's text is by the grammar `where.NUMBER`, or None."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def param_text(value: object) -> str:
+    """A parameter as text, as MLflow writes it: `str`, but a list or a map as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def _text(field: Field, value: object) -> str:
+    if nature_of(field) != "time":
+        return param_text(value)
+    time = parse_time(value)
+    return "" if time is None else time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def like(text: str, pattern: str, *, ignore_case: bool = False) -> bool:
-    """SQL's LIKE: `%` is any text and `_` any character; nothing escapes them. Time is linear in `text`."""
-    if ignore_case:
-        text, pattern = text.casefold(), pattern.casefold()
+    """SQL's LIKE: `%` is any text and `_` any character; nothing escapes them. Time is linear in `text`.
+
+    With `ignore_case` a character of the pattern fits its `variants` too.
+    """
     first, *others = pattern.split("%")
     if not others:
-        return _fits(text, first)
+        return _fits(text, first, ignore_case)
     *middle, last = others
     at, end = len(first), len(text) - len(last)
-    if at > end or not _fits(text[:at], first) or not _fits(text[end:], last):
+    if at > end or not _fits(text[:at], first, ignore_case) or not _fits(text[end:], last, ignore_case):
         return False
     for piece in middle:
-        at = _find(text, piece, at, end)
+        at = _find(text, piece, at, end, ignore_case)
         if at < 0:
             return False
     return True
 
 
-def _fits(text: str, piece: str) -> bool:
-    return len(text) == len(piece) and all(p in {"_", c} for c, p in zip(text, piece, strict=True))
+def variants(character: str) -> set[str]:
+    """The character, and its lower and its upper case where that is one character."""
+    return {c for c in (character, character.lower(), character.upper()) if len(c) == 1}
 
 
-def _find(text: str, piece: str, at: int, end: int) -> int:
+def _fits(text: str, piece: str, ignore_case: bool) -> bool:
+    if len(text) != len(piece):
+        return False
+    pairs = zip(text, piece, strict=True)
+    return all(p in {"_", c} or (ignore_case and c in variants(p)) for c, p in pairs)
+
+
+def _find(text: str, piece: str, at: int, end: int, ignore_case: bool) -> int:
     """Where the first fit of `piece` in `text[at:end]` ends, or -1.
 
     With `_` in it: bit-parallel Shift-And (Baeza-Yates and Gonnet, 1992); bit i of `state` says that the
     first i + 1 characters of the piece fit up to here.
     """
-    if "_" not in piece:
+    if not piece:
+        return at
+    if "_" not in piece and not ignore_case:
         found = text.find(piece, at, end)
         return found + len(piece) if found >= 0 else -1
     anything = sum(1 << i for i, c in enumerate(piece) if c == "_")
-    masks = dict.fromkeys(piece, anything)
-    for i, c in enumerate(piece):
-        masks[c] |= 1 << i
+    masks: dict[str, int] = {}
+    for i, character in enumerate(piece):
+        for c in variants(character) if ignore_case else {character}:
+            masks[c] = masks.get(c, anything) | 1 << i
     whole, state = 1 << (len(piece) - 1), 0
     for position in range(at, end):
         state = (state << 1 | 1) & masks.get(text[position], anything)

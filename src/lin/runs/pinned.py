@@ -1,7 +1,8 @@
 """Which table versions the runs of a store pinned, which runs stand on each, and whether it can still be read.
 
-Every run counts: finished, failed, running or abandoned. A table is asked where the run found it, for that is where a
-re-run looks, whether or not `lineage.toml` still declares it.
+Every run counts: finished, failed, running or abandoned, and a deleted one until `lin gc` took it, since it may come
+back. A table is asked where the run found it, for that is where a re-run looks, whether or not `lineage.toml` still
+declares it.
 """
 
 import os
@@ -16,7 +17,8 @@ from lin.data.tables import Table
 from lin.errors import LinError, OutsideError
 from lin.project import Project
 from lin.records import DataFile, Pin, TableRef, decode, encode
-from lin.runs.query import list_runs
+from lin.runs.deleted import collected_runs
+from lin.runs.query import read_each
 from lin.store.store import Store
 
 _TOLD = 5
@@ -77,10 +79,12 @@ class TablesCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_pinned(store: Store) -> Pinned:
-    """The distinct pins of all runs, inputs and outputs."""
-    found = list_runs(store, kinds=None)
+    """The distinct pins of all runs that were not collected, inputs and outputs."""
+    gone = collected_runs(store)
+    damaged: list[str] = []
+    runs = list(read_each(store, (run for run in store.runs.ids() if run not in gone), damaged))
     known: dict[tuple[str, int, str, str], PinnedVersion] = {}
-    for run in reversed(found.runs):
+    for run in reversed(runs):
         for ref in (*run.table_inputs, *run.table_outputs):
             fresh = PinnedVersion(
                 table=ref.table, location=ref.location, version=ref.version, pin=ref.pin, rows=ref.rows, runs=[]
@@ -88,7 +92,7 @@ def find_pinned(store: Store) -> Pinned:
             pinned = known.setdefault((ref.table, ref.version, ref.location, ref.pin), fresh)
             if run.id not in pinned.runs:
                 pinned.runs.append(run.id)
-    return Pinned(versions=[known[key] for key in sorted(known)], damaged=found.damaged)
+    return Pinned(versions=[known[key] for key in sorted(known)], damaged=damaged)
 
 
 def pinned_of(project: Project, table: Table) -> Pinned:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lin.errors import StoreError
+from lin.errors import NotFoundError, StoreError
 from lin.numbers import Real
 from lin.records import (
     WORK,
@@ -26,10 +26,11 @@ from lin.records import (
     Start,
     TableRef,
 )
+from lin.runs.deleted import deleted_runs
+from lin.runs.fold import fold_log
 from lin.runs.host import capture_process, is_alive
-from lin.runs.matching import matches, value_of
-from lin.runs.record import fold_log
-from lin.runs.where import Expression, Field, parse_field, parse_where
+from lin.runs.matching import matches, sort_key
+from lin.runs.where import Compare, Expression, Field, parse_field, parse_where
 from lin.store.runs import LOG
 from lin.store.store import Store
 
@@ -125,8 +126,38 @@ def read_run(store: Store, run_id: str) -> RunInfo:
 
 
 def find_run(store: Store, reference: str) -> RunInfo:
-    """The run meant by `reference`: see `Runs.find`."""
-    return read_run(store, store.runs.find(reference))
+    """The run meant by `reference`: see `find_run_id`."""
+    return read_run(store, find_run_id(store, reference))
+
+
+def find_run_id(store: Store, reference: str) -> str:
+    """The id of the run meant by `last`, by an id, a unique prefix or suffix of one, or by a name.
+
+    A name that several runs share means the newest of them; `last` passes over imports and the like. Deleted runs are
+    found by their id alone.
+
+    Raises:
+        NotFoundError: no such run. UsageError: several ids fit.
+    """
+    if reference == "last":
+        hidden = deleted_runs(store)
+        started = (run for run in store.runs.ids() if run not in hidden)
+        newest = next((run for run in started if store.runs.start(run).kind in WORK), None)
+        if newest is None:
+            raise NotFoundError("there are no runs yet", hint="lin run EXPERIMENT")
+        return newest
+    found = store.runs.find(reference)
+    if found is None and _is_text(reference):
+        called = Compare(Field("attributes", "name"), "=", reference)
+        found = next((run.id for run in search_runs(store, called, limit=1, kinds=None).runs), None)
+    if found is None:
+        raise NotFoundError(f"there is no run '{reference}'", hint="lin runs")
+    return found
+
+
+def _is_text(text: str) -> bool:
+    """Whether a record can hold it: bytes of a command line that are no UTF-8 cannot be a name."""
+    return text == text.encode("utf-8", "replace").decode()
 
 
 def list_runs(
@@ -140,18 +171,53 @@ def list_runs(
 ) -> RunList:
     """The runs that fulfil `where`, sorted by a field (default: newest first), `limit` at most.
 
-    `kinds=None` means all kinds. Runs without the sort field come last.
+    `kinds=None` means all kinds. Runs without the sort field come last; deleted runs are left out.
 
     Raises:
         UsageError: `where` or `sort` is wrong.
     """
     condition = parse_where(where) if where else None
     field = parse_field(sort) if sort else None
+    return search_runs(store, condition, sort=field, descending=descending, limit=limit, kinds=kinds)
+
+
+def search_runs(
+    store: Store,
+    condition: Expression | None = None,
+    *,
+    sort: Field | None = None,
+    descending: bool = False,
+    limit: int | None = None,
+    kinds: frozenset[Kind] | None = WORK,
+) -> RunList:
+    """As `list_runs`, of a parsed filter. The index says which sealed runs to read; the others are read anyway.
+
+    The index is brought up to date first where it lacks many runs.
+    """
+    from lin.runs.catalog import choose_runs
+
+    options = {"sort": sort, "descending": descending, "limit": limit, "kinds": kinds}
+    choice = choose_runs(store, condition, without=deleted_runs(store), **options)
     damaged: list[str] = []
-    runs = list(_select(_read_all(store, damaged), condition, kinds))
-    if field:
-        runs = _sorted(runs, field, descending)
-    return RunList(runs=runs[:limit], damaged=damaged)
+    runs = list(_select(read_each(store, [*choice.chosen, *choice.fresh], damaged), condition, kinds))
+    if sort is None:
+        runs.sort(key=lambda run: run.id, reverse=True)
+    else:
+        runs.sort(key=lambda run: sort_key(sort, RunFields(run), run.id, descending=descending))
+    return RunList(runs=runs[:limit], damaged=damaged + choice.notes)
+
+
+def read_each(store: Store, runs: Iterable[str], damaged: list[str]) -> Iterator[RunInfo]:
+    """These runs; of one that cannot be read, the reason goes to `damaged`, and the others are read all the same.
+
+    A folder in which no run has begun is passed over: that is what a kill can leave.
+    """
+    for run_id in runs:
+        try:
+            yield read_run(store, run_id)
+        except StoreError as error:
+            if store.runs.has_begun(run_id):
+                damaged.append(error.message)
 
 
 @dataclass(frozen=True)
@@ -191,27 +257,10 @@ class RunFields:
         return versions
 
 
-def _read_all(store: Store, damaged: list[str]) -> Iterator[RunInfo]:
-    for run_id in store.runs.ids():
-        try:
-            yield read_run(store, run_id)
-        except StoreError as error:  # one rotten record must not hide the others
-            damaged.append(error.message)
-
-
 def _select(runs: Iterable[RunInfo], condition: Expression | None, kinds: frozenset[Kind] | None) -> Iterator[RunInfo]:
     for run in runs:
         if (kinds is None or run.kind in kinds) and (condition is None or matches(condition, RunFields(run))):
             yield run
-
-
-def _sorted(runs: list[RunInfo], field: Field, descending: bool) -> list[RunInfo]:
-    values = [(value_of(field, RunFields(run)), run) for run in runs]
-    present = [(v, run) for v, run in values if v is not None and v == v]  # noqa: PLR0124  NaN sorts last
-    absent = [run for v, run in values if v is None or v != v]  # noqa: PLR0124
-    numeric = all(isinstance(v, int | float) for v, _ in present)
-    present.sort(key=lambda pair: pair[0] if numeric else str(pair[0]), reverse=descending)  # type: ignore[arg-type,return-value]
-    return [run for _, run in present] + absent
 
 
 def _sealed_info(start: Start, sealed: Sealed) -> RunInfo:

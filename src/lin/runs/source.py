@@ -17,10 +17,14 @@ from typing import Protocol
 import msgspec
 
 from lin.errors import ConflictError, NotFoundError, OutsideError, StoreError
-from lin.records import Git, LeftOut, Source, SourceFile, SourceTree, decode, encode
+from lin.records import Git, LeftOut, Source, SourceFile, SourceTree, decode, digest, encode
 from lin.runs.redact import redact_text
 
 MIB = 1 << 20
+
+_WRITERS = 8
+_MOST_AT_ONCE = 32 * MIB
+"""Contents are gathered up to so many bytes before they are put on disk."""
 
 _GIT_SECONDS = 60
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
@@ -48,6 +52,9 @@ class Blobs(Protocol):
 
     def read(self, sha256: str) -> bytes:
         """The content of that sha256."""
+
+    def size(self, sha256: str) -> int | None:
+        """Its size in bytes, or None if it is not kept."""
 
 
 class SourceDiff(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,17 +129,38 @@ def _snapshot(root: Path, paths: Sequence[str], blobs: Blobs, largest_file: int,
     files: list[SourceFile] = []
     left_out: list[LeftOut] = []
     links: dict[str, bool] = {}
-    total = 0
+    fresh: dict[str, bytes] = {}
+    total = kept = 0
     for path in paths:
         taken = _read(root, path, largest_file, links)
         if isinstance(taken, _Content) and total + len(taken.data) > largest_total:
             taken = LeftOut(path, len(taken.data), f"the snapshot would be larger than {largest_total} bytes")
         if isinstance(taken, _Content):
             total += len(taken.data)
-            files.append(SourceFile(path, blobs.put(taken.data), len(taken.data), taken.executable))
+            sha256 = digest(taken.data)
+            files.append(SourceFile(path, sha256, len(taken.data), taken.executable))
+            if blobs.size(sha256) != len(taken.data):
+                fresh[sha256] = taken.data
+            if total - kept > _MOST_AT_ONCE:
+                _keep(blobs, fresh)
+                kept = total
         elif taken:
             left_out.append(taken)
+    _keep(blobs, fresh)
     return SourceTree(files=files, left_out=left_out)
+
+
+def _keep(blobs: Blobs, fresh: dict[str, bytes]) -> None:
+    """Put contents into the blobs, several at a time: each waits for the disk."""
+    if len(fresh) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_WRITERS) as writers:
+            list(writers.map(blobs.put, fresh.values()))  # raises what a writer raised
+    else:
+        for data in fresh.values():
+            blobs.put(data)
+    fresh.clear()
 
 
 @dataclass(frozen=True)

@@ -1,59 +1,27 @@
 """The built-in trainer: fits each point of a grid on one pinned table version, every fit a recorded run.
 
-What decides the numbers is done by pandas and scikit-learn exactly as by hand: filter the rows in their canonical
-order, choose the features, `train_test_split`, `fit`, `predict`. The recorded `Fit` and pin suffice to do it again.
+Settings that are wrong are refused before anything is recorded; a fit that goes wrong later is a failed run. The
+recorded `Fit` and pin suffice to do a fit again.
 """
 
-import io
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from collections.abc import Callable, Mapping, Sequence
 
 from lin.config import ExperimentSetting, ModelSetting
-from lin.data.read import filter_rows, read_pin
+from lin.data.read import read_pin
 from lin.data.tables import Table
-from lin.errors import LinError, OutsideError, UsageError, nearest
-from lin.ids import new_id
+from lin.errors import UsageError, nearest
 from lin.project import Project
-from lin.records import Fit, Param, Pin, Source, TableRef, encode
-from lin.runs.estimators import build_estimator, expand_grid, with_seed
-from lin.runs.evaluate import (
-    CLASSIFICATION_METRICS,
-    REGRESSION_METRICS,
-    Evaluation,
-    evaluate,
-    fit_model,
-    select_features,
-    split_rows,
-)
-from lin.runs.persist import dump_model
-from lin.runs.plots import prediction_error_plot, residual_plot
-from lin.runs.query import RunInfo, read_run
-from lin.runs.record import Recorder, begin_run, capture
+from lin.records import Fit, Param, Pin, Source, TableRef
+from lin.runs.estimators import build_estimator, expand_grid
+from lin.runs.evaluate import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from lin.runs.fit import MODEL, PREDICTIONS, FitWork, Rows, importing_from, name_fit
+from lin.runs.query import RunInfo
+from lin.runs.record import capture
+from lin.runs.resume import tell_changes
+from lin.runs.sweep import Progress, Sweep, new_sweep, run_points
 from lin.runs.writes import pin_input
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-MODEL = "model/model.skops"
-PREDICTIONS = "predictions.parquet"
-PREDICTION_ERROR = "prediction_error.png"
-RESIDUALS = "residuals.png"
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a sweep has come: `done` of `total`, the last being `run`."""
-
-    done: int
-    total: int
-    run: RunInfo
-    warnings: list[str]
+__all__ = ["MODEL", "PREDICTIONS", "name_fit", "plan_fits", "run_fits", "run_sweep"]
 
 
 def plan_fits(
@@ -91,12 +59,6 @@ def _fit(
     )
 
 
-def name_fit(fit: Fit) -> str:
-    """The estimator's name and what it was given: `Ridge alpha=0.1`."""
-    estimator = " + ".join(path.rsplit(".", 1)[-1] for path in fit.estimator)
-    return " ".join([estimator, *(f"{key}={value}" for key, value in fit.params.items())])
-
-
 def run_sweep(
     project: Project,
     table: Table,
@@ -104,18 +66,21 @@ def run_sweep(
     *,
     experiment: str | None,
     version: int | None = None,
+    jobs: int = 1,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[RunInfo]:
-    """Do every fit on one version of `table` (default: the newest). One that fails is a failed run.
+    """Do every fit on one version of `table` (default: the newest), `jobs` at a time. One that fails is a failed run.
 
-    Estimators are imported from the project's folder too, as a program in that folder would.
+    Each of several jobs is a process of its own with as many threads as one job has, so that the results are the
+    same bit for bit; it reads the rows once. Estimators are imported from the project's folder too, as a program in
+    that folder would.
 
     Raises:
         UsageError: a row filter, feature, target or metric is wrong, or no estimator can be made at all; then nothing
             was recorded. OutsideError: the table cannot be read.
     """
     pin, reference = pin_input(project, table, version)
-    return run_fits(project, table, pin, reference, fits, experiment=experiment, report=report)
+    return run_fits(project, table, pin, reference, fits, experiment=experiment, jobs=jobs, report=report)
 
 
 def run_fits(
@@ -128,51 +93,29 @@ def run_fits(
     experiment: str | None,
     parent: str | None = None,
     source: Source | None = None,
+    sweep: Sweep | None = None,
+    jobs: int = 1,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[RunInfo]:
-    """As `run_sweep`, on a pin. With a `parent`, the runs are re-runs of it, of the code in the snapshot `source`."""
+    """As `run_sweep`, on a pin. With a `parent`, the runs are re-runs of it, of the code in the snapshot `source`.
+
+    A `sweep` that was begun before is finished: only its pending fits are done.
+    """
     import sklearn.base  # noqa: F401  first, so that the captured environment holds the BLAS that the fits use
 
-    prepared = _Prepared(read_pin(table, pin))
+    rows = Rows(read_pin(table, pin))
     for fit in fits:
-        prepared.split(fit)  # whatever the settings get wrong shows before anything is recorded
+        rows.split(fit)  # whatever the settings get wrong shows before anything is recorded
         _check_metrics(fit)
-    with _importing_from(project.root):
+    with importing_from(project.root):
         _require_one(fits)
     captured = capture(project, source=source)
-    sweep = new_id() if len(fits) > 1 else None
-    runs = []
-    with _importing_from(project.root):
-        for done, fit in enumerate(fits, 1):
-            recorder = begin_run(
-                project,
-                captured,
-                kind="train",
-                name=name_fit(fit),
-                experiment=experiment,
-                sweep=sweep,
-                parent=parent,
-                params={"estimator": _estimator_param(fit), **fit.params},
-                fit=fit,
-                inputs=[reference],
-            )
-            warnings = _fit_recorded(recorder, fit, prepared)
-            runs.append(read_run(project.store, recorder.id))
-            report(Progress(done=done, total=len(fits), run=runs[-1], warnings=warnings))
-    return runs
-
-
-@contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    """Let modules be imported from `folder` first, as Python does for a program that lies there.
-
-    Not while the environment is captured: what lies in the folder is source, even if it looks installed.
-    """
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
+    sweep = sweep or new_sweep(len(fits))
+    tell_changes(project.store, sweep, captured, report)
+    work = FitWork(table, pin, reference, captured, experiment, sweep.id, parent)
+    return run_points(
+        project, sweep, fits, work, here=lambda fit: work.do(project, rows, fit), jobs=jobs, report=report
+    )
 
 
 def _check_metrics(fit: Fit) -> None:
@@ -195,98 +138,3 @@ def _require_one(fits: Sequence[Fit]) -> None:
             return
     if first is not None:
         raise first
-
-
-def _estimator_param(fit: Fit) -> Param:
-    return fit.estimator[0] if len(fit.estimator) == 1 else list(fit.estimator)
-
-
-def _fit_recorded(recorder: Recorder, fit: Fit, prepared: "_Prepared") -> list[str]:
-    """Do one fit into its run and seal it, however it ends."""
-    try:
-        features, warnings = _fit_and_log(recorder, fit, prepared)
-    except LinError as error:
-        recorder.seal("failed", error=error.message)
-        return [error.message]
-    except KeyboardInterrupt:
-        recorder.seal("interrupted", error="interrupted from the keyboard")
-        raise
-    except BaseException:
-        recorder.seal("failed", error=traceback.format_exc(limit=-1).strip().splitlines()[-1])
-        raise
-    recorder.seal("finished", features=features)
-    return warnings
-
-
-def _fit_and_log(recorder: Recorder, fit: Fit, prepared: "_Prepared") -> tuple[list[str], list[str]]:
-    split = prepared.split(fit)
-    model = build_estimator(fit.estimator, fit.params)
-    for param in with_seed(model, fit.seed):
-        recorder.log_param(param, fit.seed)
-    warnings = fit_model(model, split.train, split.train_target)
-    recorder.log_artifact(dump_model(model), MODEL)  # before it predicts: some models count their queries
-    result = evaluate(model, split.test, split.test_target, metrics=fit.metrics)
-    for key, value in result.metrics.items():
-        recorder.log_metric(key, value)
-    recorder.log_artifact(_predictions(prepared.rows(fit), fit, split, result), PREDICTIONS)
-    recorder.log_artifact(prediction_error_plot(split.test_target, result), PREDICTION_ERROR)
-    recorder.log_artifact(residual_plot(split.test_target, result), RESIDUALS)
-    return split.features, warnings
-
-
-@dataclass(frozen=True)
-class _Split:
-    features: list[str]
-    train: "pd.DataFrame"
-    test: "pd.DataFrame"
-    train_target: "pd.Series[Any]"
-    test_target: "pd.Series[Any]"
-
-
-class _Prepared:
-    """The rows of one table version, filtered and split once for all points that ask for the same."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self._rows: dict[str | None, pd.DataFrame] = {}
-        self._splits: dict[bytes, _Split] = {}
-
-    def rows(self, fit: Fit) -> "pd.DataFrame":
-        if fit.rows not in self._rows:
-            kept = filter_rows(self._table, fit.rows) if fit.rows else self._table
-            self._rows[fit.rows] = kept.to_pandas()
-        return self._rows[fit.rows]
-
-    def split(self, fit: Fit) -> _Split:
-        key = encode(msgspec.structs.replace(fit, estimator=[], params={}))
-        if key not in self._splits:
-            frame = self.rows(fit)
-            features = select_features(frame, fit.target, fit.features, fit.exclude)
-            if frame[fit.target].isna().any():
-                raise UsageError(
-                    f"target '{fit.target}' is null in {int(frame[fit.target].isna().sum())} of {len(frame)} rows",
-                    hint=f'leave them out: --rows "{fit.target} is not null", or rows = "…" in lineage.toml',
-                )
-            parts = split_rows(frame[features], frame[fit.target], fit.test_size, fit.seed)
-            self._splits[key] = _Split(features, *parts)
-        return self._splits[key]
-
-
-def _predictions(frame: "pd.DataFrame", fit: Fit, split: _Split, result: Evaluation) -> bytes:
-    """The test rows as Parquet: their key, the measured target, the prediction, and probabilities by class."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    keys = frame.loc[split.test.index, [column for column in fit.exclude if column in frame]]
-    columns = {name: pa.array(keys[name]) for name in keys}
-    columns["measured"] = pa.array(split.test_target)
-    columns["predicted"] = pa.array(result.predictions)
-    if result.probabilities is not None:
-        for position, label in enumerate(result.classes):
-            columns[f"probability of {label}"] = pa.array(result.probabilities[:, position])
-    sink = io.BytesIO()
-    try:
-        pq.write_table(pa.table(columns), sink)
-    except pa.ArrowException as error:
-        raise OutsideError(f"the predictions cannot be written as Parquet: {error}") from error
-    return sink.getvalue()

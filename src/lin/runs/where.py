@@ -1,7 +1,8 @@
 """The filter of `lin runs --where`: MLflow's grammar with OR, NOT, parentheses, and IN on every field.
 
 `parse_where` checks all that can be checked without a run, so that `lin.runs.matching` raises nothing. A
-mistake is shown with a caret under the character where the filter stops making sense.
+mistake is shown with a caret under the character where the filter stops making sense. MLflow's names of attributes
+(`run_id`, `run_name`, `start_time`, `created`) are taken for ours.
 """
 
 import math
@@ -9,16 +10,23 @@ import operator
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from lin.errors import UsageError, nearest
+from lin.records import Kind as RunKind
+from lin.records import Status
 
 Kind = Literal["metrics", "params", "tags", "attributes", "inputs"]
 Value = str | int | float
 
 ATTRIBUTES = ("actor", "experiment", "id", "kind", "name", "parent", "seconds", "started", "status", "sweep")
 DEEPEST = 100
+MOST_COMPARISONS = 300
 LONGEST_PATTERN = 1000
+NUMBER = (
+    "[+-]?(?:(?:[0-9]+(?:[.][0-9]*)?|[.][0-9]+)(?:[eE][+-]?[0-9]+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN])"
+)
+"""The text of a number, as a regular expression that Python and RE2 read alike."""
 
 _KINDS: dict[str, Kind] = {
     "metrics": "metrics",
@@ -34,6 +42,9 @@ _KINDS: dict[str, Kind] = {
     "inputs": "inputs",
     "input": "inputs",
 }
+_ALIASES = {"run_id": "id", "run_name": "name", "start_time": "started", "created": "started"}
+_CHOICES = {"kind": get_args(RunKind), "status": (*get_args(Status), "running", "abandoned")}
+_INSTEAD = dict.fromkeys(("dataset", "datasets", "data", "table", "tables"), "inputs.NAME = VERSION asks for a table")
 _NATURES: dict[str, Literal["number", "version", "text", "param"]] = {
     "metrics": "number",
     "params": "param",
@@ -42,6 +53,7 @@ _NATURES: dict[str, Literal["number", "version", "text", "param"]] = {
 }
 _WORDS = {"and", "or", "not", "in", "is", "null", "like", "ilike"}
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_KEY = re.compile(r"[\w./-]+")
 _TOKEN = re.compile(
     r"""\s*+(?:
@@ -146,7 +158,9 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.depth = 0
+        self.depth = self.comparisons = 0
+        if half := _SURROGATE.search(text):  # no record holds such, and neither does any engine
+            raise self.error("this is no character of UTF-8", half.start())
         self.kind, self.word, self.start, self.end = "", "", 0, 0
         self.advance()
 
@@ -223,6 +237,9 @@ class _Parser:
     # --- one comparison ------------------------------------------------------------------------------------
 
     def comparison(self) -> Expression:
+        self.comparisons += 1
+        if self.comparisons > MOST_COMPARISONS:
+            raise self.error(f"more than {MOST_COMPARISONS} comparisons", hint="IN takes any number of values")
         field = self.field()
         if self.take("is"):
             negated = bool(self.take("not"))
@@ -249,7 +266,8 @@ class _Parser:
             head, _, key = self.word.partition(".")
             kind = _KINDS.get(head.lower())
             if kind is None:
-                hint = nearest(_clip(head), list(_KINDS), instead="metrics, params, tags, attributes or inputs")
+                instead = "metrics, params, tags, attributes or inputs"
+                hint = _INSTEAD.get(head.lower()) or nearest(_clip(head), list(_KINDS), instead=instead)
                 raise self.error(f"there are no '{_clip(head)}' in a run", hint=hint)
             return self.attribute(_unquote(key)) if kind == "attributes" else self.named(kind, _unquote(key))
         if self.kind != "word" or self.word.lower() in _WORDS:
@@ -259,7 +277,8 @@ class _Parser:
             raise self.expected("a name", hint=f"as in {before.lower()}.NAME; odd names stand in double quotes")
         return self.attribute(self.word)
 
-    def attribute(self, name: str) -> Field:
+    def attribute(self, word: str) -> Field:
+        name = _ALIASES.get(word, word)
         if name not in ATTRIBUTES:
             instead = f"known: {', '.join(ATTRIBUTES)}; others have their kind in front, as in metrics.rmse"
             hint = nearest(_clip(name), list(ATTRIBUTES), instead=instead)
@@ -315,6 +334,8 @@ def _objection(field: Field, op: str, value: Value) -> str | None:  # noqa: PLR0
             return "is a time: compare it with one in quotes, '2026-11-22' or '2026-11-22T10:30'"
         case "text" if not is_text:
             return f"is text: put the value in quotes, '{_clip(str(value))}'"
+        case "text" if field.kind == "attributes" and not is_like and value not in _CHOICES.get(field.key, (value,)):
+            return f"is one of {', '.join(_CHOICES[field.key])}"
         case "text" if op in ORDER:
             return f"is text: it has =, !=, LIKE, ILIKE and IN, but not {op}"
         case "param" if is_text and op in ORDER:

@@ -1,11 +1,13 @@
-"""The contract that every place to keep a store fulfils: create once, read, list, append.
+"""The contract that every place to keep a store fulfils: create once, read, list, append, and take away for good.
 
-Keys are POSIX paths below the store's root, checked here once for all backends. Nothing is ever overwritten.
+Keys are POSIX paths below the store's root, checked here once for all backends. Nothing is ever overwritten, and only
+`lin.store.removal` removes anything.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
 
 from lin.errors import ConflictError, StoreError, UsageError
 
@@ -18,6 +20,18 @@ class ObjectExistsError(ConflictError):
 
 class ObjectMissingError(StoreError):
     """There is nothing under that key."""
+
+
+class Unfinished(NamedTuple):
+    """A write below `folder` that was begun and is not done: perhaps it never will be.
+
+    `changed` is when it last grew, in seconds since 1970 UTC.
+    """
+
+    folder: str
+    name: str
+    bytes: int
+    changed: float
 
 
 class Appender(Protocol):
@@ -46,10 +60,38 @@ class Backend(Protocol):
         """How many bytes lie under `key`, or None if nothing does."""
 
     def list(self, folder: str) -> list[str]:
-        """The names directly in `folder`, sorted; [] if there is no such folder. Unfinished writes are left out."""
+        """The names directly in `folder`, in any order; [] if there is no such folder. No unfinished writes."""
 
     def appender(self, key: str) -> Appender:
         """Open `key` for appending, creating it if need be."""
+
+    def changed(self, key: str) -> float | None:
+        """When `key` was last written, in seconds since 1970 UTC: an age, which says nothing about content."""
+
+    def remove(self, key: str) -> None:
+        """Take `key` away, if it is there. After a power loss it may be back."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Take `folder` away with all that is in it, if it is there. No link is followed out of the store."""
+
+    def unfinished(self, folder: str) -> Sequence[Unfinished]:
+        """The unfinished writes directly in `folder`; "" is the root."""
+
+    def discard(self, write: Unfinished) -> None:
+        """Take an unfinished write away, if it is there."""
+
+    def announce(self, keys: Iterable[str]) -> set[str]:
+        """Tell whoever collects that a record may soon name these keys: from now on, as long as this backend lives.
+
+        Waits while somebody holds `alone`. Returns the keys that were not announced before: whether these are there,
+        only a look from now on tells.
+        """
+
+    def announced(self) -> set[str]:
+        """Every key that is announced now, by whatever process."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While this is held nobody announces anything, so that what is not announced can be removed."""
 
 
 def check_key(key: str) -> str:

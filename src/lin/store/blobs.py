@@ -1,12 +1,16 @@
-"""Content by its sha256: `blobs/ab/<sha256>`. Created once, verified whenever it is read."""
+"""Content by its sha256: `blobs/ab/<sha256>`. Created once, verified whenever it is read.
+
+What is put is announced before it is looked for: until the process ends, or gives this object back, no `lin gc` takes
+it, though no record may name it yet and though it may have been there before.
+"""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lin.errors import NotFoundError, OutsideError, StoreError
 from lin.records import digest
-from lin.store.backend import Backend, ObjectExistsError
+from lin.store.backend import Backend, ObjectExistsError, ObjectMissingError
 
 CHUNK = 1 << 20
 
@@ -16,6 +20,11 @@ class Blobs:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+
+    @property
+    def backend(self) -> Backend:
+        """Where the blobs lie, with the rest of their store."""
+        return self._backend
 
     def put(self, data: bytes) -> str:
         """Keep `data`; returns its sha256. The same content is kept once."""
@@ -43,6 +52,23 @@ class Blobs:
             raise OutsideError(f"cannot read {path}: {error.strerror}") from error
         return sha256, size
 
+    def hold(self, sha256s: Iterable[str]) -> set[str]:
+        """Make sure of content that is about to be named in a record and was not put here.
+
+        Returns what was neither put nor held here before: it may name more, if it is a source snapshot.
+
+        Raises:
+            ObjectMissingError: some of it is not there.
+        """
+        keys = {_key(sha256): sha256 for sha256 in sha256s}
+        fresh = self._backend.announce(keys)
+        missing = [key for key in keys if self._backend.size(key) is None]
+        if missing:
+            raise ObjectMissingError(
+                f"{missing[0]} is missing from the store", hint="restore that file from a backup of the store"
+            )
+        return {keys[key] for key in fresh}
+
     def read(self, sha256: str) -> bytes:
         """The content. Raises `StoreError` if it is missing or is not what its name says."""
         data = self._backend.read(_key(sha256))
@@ -59,6 +85,7 @@ class Blobs:
 
     def _put(self, sha256: str, size: int, data: bytes | Iterator[bytes]) -> None:
         key = _key(sha256)
+        self._backend.announce([key])
         present = self._backend.size(key)
         if present is None:
             try:

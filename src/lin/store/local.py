@@ -8,16 +8,19 @@ the name is taken), and fsyncs the folder. A crash at any point leaves the final
 import ctypes
 import errno
 import os
+import shutil
 import stat
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lin.errors import OutsideError
-from lin.store.backend import ObjectExistsError, ObjectMissingError, check_key, chunks
+from lin.store.announced import Announcements
+from lin.store.backend import ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
 
 _TEMPORARY = ".tmp-"
+_ANNOUNCED = ".announced"
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_NOREPLACE = 1
 
@@ -29,6 +32,7 @@ class LocalBackend:
         self.root = root
         self._durable: set[str] = set()
         """Folders whose own entries are known to be on disk, so that each is fsynced once in a process."""
+        self._announcements = Announcements(root / _ANNOUNCED)
 
     def put_if_absent(self, key: str, data: bytes | Iterable[bytes]) -> None:
         """See `Backend`. Raises `OutsideError` when the file system fails; then nothing was written."""
@@ -66,19 +70,78 @@ class LocalBackend:
     def list(self, folder: str) -> list[str]:
         """See `Backend`."""
         try:
-            return sorted(n for n in os.listdir(self._path(folder)) if not n.startswith("."))
+            return [name for name in os.listdir(self._path(folder)) if not name.startswith(".")]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def appender(self, key: str) -> "_FileAppender":
-        """See `Backend`."""
+        """See `Backend`. A folder that is there is taken to be on disk: what is logged belongs to what made it."""
         folder, name = self._place(key)
+        path = self._path(folder) if folder else str(self.root)
         try:
-            with _Folder(self._make(folder)) as descriptor:
+            if not os.path.isdir(path):
+                self._make(folder)
+            with _Folder(path) as descriptor:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                return _FileAppender(os.open(name, flags, 0o600, dir_fd=descriptor), self._path(folder), key)
+                return _FileAppender(os.open(name, flags, 0o600, dir_fd=descriptor), path, key)
         except OSError as error:
             raise _failed("write", key, error) from error
+
+    def changed(self, key: str) -> float | None:
+        """See `Backend`."""
+        try:
+            return os.lstat(self._path(key)).st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remove(self, key: str) -> None:
+        """See `Backend`. Raises `OutsideError` when the file system refuses, or a folder on the way is a link."""
+        folder, name = self._place(key)
+        with _removing(key), self._inside(folder) as descriptor:
+            os.unlink(name, dir_fd=descriptor)
+
+    def remove_folder(self, folder: str) -> None:
+        """See `Backend`. Raises as `remove`."""
+        parent, name = self._place(folder)
+        with _removing(folder), self._inside(parent) as descriptor:
+            _remove_tree(descriptor, name)
+
+    def unfinished(self, folder: str) -> Sequence[Unfinished]:
+        """See `Backend`."""
+        path = self._path(folder) if folder else str(self.root)
+        try:
+            names = [name for name in os.listdir(path) if name.startswith(_TEMPORARY)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = []
+        for name in names:
+            with suppress(FileNotFoundError):  # it is finished by now
+                state = os.lstat(f"{path}/{name}")
+                found.append(Unfinished(folder, name, state.st_size if state.st_nlink == 1 else 0, state.st_mtime))
+        return found
+
+    def discard(self, write: Unfinished) -> None:
+        """See `Backend`. Raises as `remove`."""
+        with _removing(f"{write.folder}/{write.name}"), self._inside(write.folder) as descriptor:
+            os.unlink(write.name, dir_fd=descriptor)
+
+    def announce(self, keys: Iterable[str]) -> set[str]:
+        """See `Backend`. Raises `OutsideError` when the file system fails."""
+        try:
+            self._make("")
+            return self._announcements.add([check_key(key) for key in keys])
+        except OSError as error:
+            raise _failed("announce a write", "to", error) from error
+
+    def announced(self) -> set[str]:
+        """See `Backend`."""
+        return self._announcements.read()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See `Backend`. Raises `OutsideError` where the file system has no locks: then nobody can know."""
+        with self._announcements.alone():
+            yield
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{check_key(key)}"
@@ -86,6 +149,18 @@ class LocalBackend:
     def _place(self, key: str) -> tuple[str, str]:
         folder, _, name = check_key(key).rpartition("/")
         return folder, name
+
+    @contextmanager
+    def _inside(self, folder: str) -> Iterator[int]:
+        """`folder` as a descriptor, opened step by step so that no link leads out of the store."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        with ExitStack() as opened:
+            descriptor = os.open(self.root, flags)
+            opened.callback(os.close, descriptor)
+            for step in folder.split("/") if folder else []:
+                descriptor = os.open(step, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+                opened.callback(os.close, descriptor)
+            yield descriptor
 
     def _make(self, folder: str) -> str:
         """The path of `folder`, made and made durable if this process has not seen it yet."""
@@ -186,6 +261,27 @@ def rename_without_replacing(folder: int, old: str, new: str) -> None:
     if call(folder, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new)
+
+
+def _remove_tree(folder: int, name: str) -> None:
+    """Remove the folder `name` in the open `folder`, links in it as what they are. Another process may do the same."""
+    while True:
+        try:
+            shutil.rmtree(name, dir_fd=folder)
+        except FileNotFoundError:
+            os.stat(name, dir_fd=folder, follow_symlinks=False)  # is it gone, or only something in it?
+        else:
+            return
+
+
+@contextmanager
+def _removing(key: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        pass  # somebody else was first
+    except OSError as error:
+        raise _failed("remove", key, error) from error
 
 
 def _unlink(folder: int, name: str) -> None:

@@ -1,17 +1,22 @@
 """A store in memory: the backend contract at its plainest, for tests and for trying things out."""
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
-from lin.store.backend import ObjectExistsError, ObjectMissingError, check_key, chunks
+from lin.store.backend import ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
 
 
 class MemoryBackend:
-    """Keeps everything in a dict; gone with the process."""
+    """Keeps everything in a dict; gone with the process. No write is ever seen unfinished."""
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
+        self._changed: dict[str, float] = {}
+        self._announced: set[str] = set()
         self._lock = threading.Lock()
+        self._gate = threading.Lock()
 
     def put_if_absent(self, key: str, data: bytes | Iterable[bytes]) -> None:
         """See `Backend`."""
@@ -20,6 +25,7 @@ class MemoryBackend:
             if check_key(key) in self._objects:
                 raise ObjectExistsError(f"{key} exists already")
             self._objects[key] = whole
+            self._changed[key] = time.time()
 
     def read(self, key: str) -> bytes:
         """See `Backend`."""
@@ -36,18 +42,62 @@ class MemoryBackend:
     def list(self, folder: str) -> list[str]:
         """See `Backend`."""
         start = f"{check_key(folder)}/"
-        return sorted({key[len(start) :].split("/")[0] for key in self._objects if key.startswith(start)})
+        return list({key[len(start) :].split("/")[0] for key in self._objects if key.startswith(start)})
 
     def extend(self, key: str, data: bytes) -> None:
         """Append to what is there."""
         with self._lock:
             self._objects[key] += data
+            self._changed[key] = time.time()
 
     def appender(self, key: str) -> "_MemoryAppender":
         """See `Backend`."""
         with self._lock:
             self._objects.setdefault(check_key(key), b"")
+            self._changed.setdefault(key, time.time())
         return _MemoryAppender(self, key)
+
+    def changed(self, key: str) -> float | None:
+        """See `Backend`."""
+        return self._changed.get(check_key(key))
+
+    def remove(self, key: str) -> None:
+        """See `Backend`."""
+        with self._lock:
+            self._objects.pop(check_key(key), None)
+            self._changed.pop(key, None)
+
+    def remove_folder(self, folder: str) -> None:
+        """See `Backend`."""
+        start = f"{check_key(folder)}/"
+        for key in [key for key in self._objects if key.startswith(start)]:
+            self.remove(key)
+
+    def unfinished(self, folder: str) -> Sequence[Unfinished]:
+        """See `Backend`."""
+        if folder:
+            check_key(folder)
+        return []
+
+    def discard(self, write: Unfinished) -> None:
+        """See `Backend`."""
+
+    def announce(self, keys: Iterable[str]) -> set[str]:
+        """See `Backend`."""
+        with self._gate:
+            fresh = {check_key(key) for key in keys} - self._announced
+            self._announced |= fresh
+        return fresh
+
+    def announced(self) -> set[str]:
+        """See `Backend`."""
+        return set(self._announced)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """See `Backend`."""
+        with self._gate:
+            yield
 
 
 class _MemoryAppender:

@@ -4,19 +4,63 @@ A run is sealed when its `run.json` is there. Each line of `log.jsonl` carries a
 line is noticed and costs only itself.
 """
 
-import zlib
+import re
 from collections.abc import Iterator
+from io import BytesIO
+from itertools import islice
+from math import isfinite
+from zlib import crc32
 
-from lin.errors import NotFoundError, UsageError
+import msgspec
+
+from lin.errors import StoreError, UsageError
 from lin.ids import SHORT, day_of, is_id, short
-from lin.records import WORK, LogLine, Sealed, Start, decode, digest, encode
+from lin.numbers import Real, from_json
+from lin.records import (
+    ArtifactKept,
+    InputRead,
+    LogLine,
+    MetricPoint,
+    OutputWritten,
+    ParamSet,
+    Record,
+    Sealed,
+    Seen,
+    Start,
+    TagSet,
+    decode,
+    digest,
+    encode,
+)
 from lin.store.backend import Appender, Backend
 
 LOG = "log.jsonl"
 OUTPUT = "output.log"
 
+_BEGINNING = re.compile(rb'\{"crc":"[0-9a-f]{8}",')
+_MOST_BEGINNINGS = 4
+"""In a damaged line as many are looked at: it may be as long as somebody likes."""
 _CHECKSUM = 18
 """A line starts with `{"crc":"89abcdef",`: 18 bytes."""
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MAY_BE_ID = re.compile(r"[0-9a-f]{4,32}")
+
+
+class Point(Record, frozen=True, tag_field="type", tag="metric"):
+    """A `MetricPoint` as JSON has it, for logs of a million: `value` is a number, or the text that `numbers` makes."""
+
+    key: str
+    value: float | str
+    time: float
+    step: int = 0
+
+
+Line = Point | ParamSet | TagSet | ArtifactKept | InputRead | OutputWritten | Seen
+"""What `LogLine` has, with `Point` for `MetricPoint`."""
+
+_POINTS = msgspec.json.Encoder(order="deterministic")
+_LINES = msgspec.json.Decoder(Line)
 
 
 class Runs:
@@ -61,63 +105,111 @@ class Runs:
         key = _key(run_id, name)
         return None if self._backend.size(key) is None else self._backend.read(key)
 
+    def days(self) -> dict[str, list[str]]:
+        """The names in the folder of each day, the newest day first: ids of runs, in no order, if nobody put others."""
+        days = sorted(filter(_DAY.fullmatch, self._backend.list("runs")), reverse=True)
+        return {day: self._backend.list(f"runs/{day}") for day in days}
+
     def ids(self) -> Iterator[str]:
         """Every run that has begun, newest first."""
-        for day in reversed(self._backend.list("runs")):
-            for run_id in reversed(self._backend.list(f"runs/{day}")):
-                if is_id(run_id) and self._backend.size(_key(run_id, "start.json")) is not None:
-                    yield run_id
+        for names in self.days().values():
+            yield from (name for name in sorted(names, reverse=True) if is_id(name) and self.has_begun(name))
 
-    def find(self, reference: str) -> str:
-        """The id of the run meant by `last`, by an id, a unique prefix or suffix of one, or by a name.
+    def has_begun(self, run_id: str) -> bool:
+        """Whether the run has its `start.json`: a kill can leave a folder without."""
+        return self._backend.size(_key(run_id, "start.json")) is not None
 
-        A name that several runs share means the newest of them; `last` passes over imports and the like.
+    def is_sealed(self, run_id: str) -> bool:
+        """Whether the run has its `run.json`."""
+        return self._backend.size(_key(run_id, "run.json")) is not None
+
+    def find(self, digits: str) -> str | None:
+        """The id of the run that has this id, or this prefix or suffix of it, of four digits at least.
 
         Raises:
-            NotFoundError: no such run. UsageError: several ids fit.
+            UsageError: several ids fit.
         """
-        ids = self.ids()
-        if reference == "last":
-            newest = next((i for i in ids if self.start(i).kind in WORK), None)
-            if newest is None:
-                raise NotFoundError("there are no runs yet", hint="lin run EXPERIMENT")
-            return newest
-        everything = list(ids)
-        fits = [i for i in everything if i == reference or (_may_be_id(reference) and _fits(i, reference))]
+        if is_id(digits):
+            return digits if self.has_begun(digits) else None
+        if not _MAY_BE_ID.fullmatch(digits):
+            return None
+        listed = (name for names in self.days().values() for name in names)
+        near = [name for name in listed if name.endswith(digits) or name.startswith(digits)]
+        fits = sorted((name for name in near if is_id(name) and self.has_begun(name)), reverse=True)
         if len(fits) > 1:
             shown = ", ".join(short(i) for i in fits[:5])
-            raise UsageError(f"'{reference}' fits {len(fits)} runs: {shown}", hint="give more digits")
-        named = fits or [i for i in everything if self.start(i).name == reference]
-        if not named:
-            raise NotFoundError(f"there is no run '{reference}'", hint="lin runs")
-        return named[0]
+            raise UsageError(f"'{digits}' fits {len(fits)} runs: {shown}", hint="give more digits")
+        return fits[0] if fits else None
 
 
 def encode_line(line: LogLine) -> bytes:
     """One line of `log.jsonl`: the record as JSON, with the CRC-32 of that JSON as its first member."""
-    body = encode(line)
-    return b'{"crc":"%08x",' % zlib.crc32(body) + body[1:]
+    return _with_checksum(encode(line))
+
+
+def encode_point(key: str, value: float, time: float, step: int) -> bytes:
+    """The line of a `MetricPoint`, byte for byte as `encode_line` has it, in less time."""
+    if not isfinite(value):
+        return encode_line(MetricPoint(key=key, value=Real(value), time=time, step=step))
+    return _with_checksum(_POINTS.encode(Point(key, value, time, step)) + b"\n")
+
+
+def read_lines(data: bytes, where: str) -> Iterator[Line | None]:
+    """The lines of a `log.jsonl` in order, None for each that is torn or rotten.
+
+    A whole line that was appended to a torn one is found. `where` names the log in messages.
+
+    Raises:
+        StoreError: a whole line is none that this lin knows.
+    """
+    for raw in BytesIO(data):
+        body = b"{" + raw[_CHECKSUM:]
+        if raw[:_CHECKSUM] != b'{"crc":"%08x",' % crc32(body):
+            found = _find_whole(raw)
+            if found is None:
+                yield None
+                continue
+            body = found
+        try:
+            yield _LINES.decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            decode(body, LogLine, where=where)  # type: ignore[arg-type]  # says what is wrong with it
+            raise
 
 
 def decode_lines(data: bytes, where: str) -> tuple[list[LogLine], int]:
-    """The whole lines of a `log.jsonl` in order, and how many were torn or rotten."""
-    lines: list[LogLine] = []
-    damaged = 0
-    for raw in data.splitlines(keepends=True):
-        body = b"{" + raw[_CHECKSUM:]
-        if raw[:_CHECKSUM] == b'{"crc":"%08x",' % zlib.crc32(body):
-            lines.append(decode(body, LogLine, where=where))  # type: ignore[arg-type]
-        else:
-            damaged += 1
-    return lines, damaged
+    """The whole lines of a `log.jsonl` as records, in order, and how many were torn or rotten."""
+    lines = list(read_lines(data, where))
+    records = [_as_record(line, where) for line in lines if line is not None]
+    return records, len(lines) - len(records)
 
 
-def _fits(run_id: str, part: str) -> bool:
-    return run_id.startswith(part) or run_id.endswith(part)
+def real_value(value: float | str, where: str) -> Real:
+    """The value of a `Point`, every bit of it. Raises `StoreError` if it is none."""
+    try:
+        return from_json(value)
+    except ValueError as error:
+        raise StoreError(f"{where} is damaged: {error}") from error
 
 
-def _may_be_id(text: str) -> bool:
-    return 4 <= len(text) <= 32 and all(c in "0123456789abcdef" for c in text)  # noqa: PLR2004
+def _as_record(line: Line, where: str) -> LogLine:
+    if not isinstance(line, Point):
+        return line
+    return MetricPoint(key=line.key, value=real_value(line.value, where), time=line.time, step=line.step)
+
+
+def _with_checksum(body: bytes) -> bytes:
+    return b'{"crc":"%08x",%b' % (crc32(body), body[1:])
+
+
+def _find_whole(raw: bytes) -> bytes | None:
+    """What the checksum was taken of, of a whole line at the end of a damaged one."""
+    for found in islice(_BEGINNING.finditer(raw, 1), _MOST_BEGINNINGS):
+        line = raw[found.start() :]
+        body = b"{" + line[_CHECKSUM:]
+        if _with_checksum(body) == line:
+            return body
+    return None
 
 
 def _key(run_id: str, name: str) -> str:

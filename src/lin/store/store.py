@@ -17,7 +17,10 @@ INFO = "store.json"
 
 
 class Store:
-    """What `lin` keeps: blobs, runs and events."""
+    """What `lin` keeps: blobs, runs and events.
+
+    `index` is the folder for the table that `lin.runs.index` derives from the runs, None where there is no disk.
+    """
 
     def __init__(self, backend: Backend) -> None:
         """Open the store on `backend`. Raises `StoreError` if it is damaged or of a newer format."""
@@ -25,6 +28,7 @@ class Store:
         self.blobs = Blobs(backend)
         self.runs = Runs(backend)
         self.events = Events(backend)
+        self.index = backend.root / "index" if isinstance(backend, LocalBackend) else None
 
 
 def create_store(backend: Backend) -> Store:

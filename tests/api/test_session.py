@@ -7,63 +7,28 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import lin
-from lin import api
-from lin.errors import LinError, NotFoundError, OutsideError, UsageError
-from lin.project import Project, open_project
-from lin.runs.add import add_table
+from lin.errors import LinError, NotFoundError, UsageError
+from lin.project import Project
+from lin.records import MetricPoint
 from lin.runs.execute import run_command
 from lin.runs.query import RunInfo, list_runs, read_run
+from lin.store.runs import decode_lines
 
-
-@pytest.fixture
-def here(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A project with a table, in whose folder this process works; the API knows nothing of earlier tests."""
-    source = tmp_path / "housing.csv"
-    source.write_text("ID,rm\n1,6.5\n2,7.25\n")
-    add_table(project, "housing", source, key=["ID"])
-    monkeypatch.chdir(project.root)
-    forget()
-    yield open_project(project.root)
-    forget()
-
-
-def forget() -> None:
-    if api._session.active is not None:
-        api._session.active.end()
-    api._session.project = api._session.captured = api._session.active = None
-
-
-def runs(project: Project) -> list[RunInfo]:
-    """The runs of programs and commands, oldest first."""
-    found = list_runs(project.store)
-    assert found.damaged == []
-    return found.runs[::-1]
-
-
-def only(project: Project) -> RunInfo:
-    (run,) = runs(project)
-    return run
-
-
-def script(project: Project, text: str, *, code: int = 0) -> str:
-    """Run a script in the project's folder, and return what it printed; `code` is how it must end."""
-    path = project.root / "script.py"
-    path.write_text("import os, sys\nimport lin\n" + textwrap.dedent(text))
-    done = subprocess.run([sys.executable, path], cwd=project.root, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    return done.stdout
+Only = Callable[[], RunInfo]
+Runs = Callable[[], list[RunInfo]]
+Script = Callable[..., str]
 
 
 # --- in a block -------------------------------------------------------------------------------------------------------
 
 
-def test_a_block_is_a_run(here: Project) -> None:
+def test_a_block_is_a_run(here: Project, only: Only) -> None:
     (here.root / "plot.png").write_bytes(b"picture")
     with lin.start_run("by hand", experiment="housing", params={"alpha": 0.1}, tags={"team": "risk"}) as run:
         assert lin.active_run() is run
@@ -77,7 +42,7 @@ def test_a_block_is_a_run(here: Project) -> None:
         lin.log_artifact(Path("plot.png"), "plots/again.png")
         lin.set_tag("stage", "try")
     assert lin.active_run() is None
-    info = only(here)
+    info = only()
     assert (info.id, info.kind, info.status, info.name) == (run.id, "program", "finished", "by hand")
     assert (info.experiment, info.actor, info.error) == ("housing", "ann", None)
     assert info.params == {"alpha": 0.1, "beta": 2, "gamma": None, "delta": [1]}
@@ -88,10 +53,10 @@ def test_a_block_is_a_run(here: Project) -> None:
     assert {here.store.blobs.read(a.sha256) for a in info.artifacts} == {b"picture"}
 
 
-def test_the_name_is_that_of_the_experiment_else_run(here: Project) -> None:
+def test_the_name_is_that_of_the_experiment_else_run(runs: Runs) -> None:
     for options in ({"experiment": "wine"}, {}):
         lin.start_run(**options).end()
-    assert [run.name for run in runs(here)] == ["wine", "run"]
+    assert [run.name for run in runs()] == ["wine", "run"]
 
 
 @pytest.mark.parametrize(
@@ -104,10 +69,10 @@ def test_the_name_is_that_of_the_experiment_else_run(here: Project) -> None:
         (SystemExit(None), "finished", None),
     ],
 )
-def test_how_a_block_is_left_decides(here: Project, error: BaseException, status: str, told: str | None) -> None:
+def test_how_a_block_is_left_decides(error: BaseException, status: str, told: str | None, only: Only) -> None:
     with pytest.raises(type(error)):
         leave_by(error)
-    info = only(here)
+    info = only()
     assert (info.status, info.error, info.metrics) == (status, told, {"m": 1.0})
 
 
@@ -117,44 +82,61 @@ def leave_by(error: BaseException) -> None:
         raise error
 
 
-def test_a_run_is_ended_once(here: Project) -> None:
+def test_a_run_is_ended_once(only: Only) -> None:
     with lin.start_run() as run:
         run.end("failed", error="gave up")
         run.end()
-    assert (only(here).status, only(here).error) == ("failed", "gave up")
+    assert (only().status, only().error) == ("failed", "gave up")
 
 
-def test_one_run_at_a_time_but_one_after_the_other(here: Project) -> None:
+def test_one_run_at_a_time_but_one_after_the_other(runs: Runs) -> None:
     with lin.start_run("first"):
         with pytest.raises(UsageError, match="a run is active already"):
             lin.start_run("second")
         lin.log_metric("m", 1)
     with lin.start_run("second"):
         lin.log_metric("m", 2)
-    assert [(run.name, run.metrics["m"], run.status) for run in runs(here)] == [
+    assert [(run.name, run.metrics["m"], run.status) for run in runs()] == [
         ("first", 1.0, "finished"),
         ("second", 2.0, "finished"),
     ]
 
 
-def test_logging_needs_a_run(here: Project) -> None:
+def test_a_run_tells_what_it_has_so_far_and_shows_it(here: Project) -> None:
+    run = lin.start_run("<b>odd</b>")
+    for step in range(100):
+        lin.log_metric("m", step, step=step)
+    assert (run.info.status, run.info.metrics) == ("running", {"m": 99.0})
+    assert "&lt;b&gt;odd" in run._repr_html_()
+    lin.end_run("failed")
+    lin.end_run()
+    assert run.info == read_run(here.store, run.id)
+    assert run.info.status == "failed"
+
+
+def test_logging_needs_a_run(runs: Runs) -> None:
     for log in (
         lambda: lin.log_param("a", 1),
         lambda: lin.log_params({"a": 1}),
         lambda: lin.log_metric("a", 1),
         lambda: lin.log_metrics({"a": 1}),
+        lambda: lin.log_metrics({"a": 1}),
         lambda: lin.log_artifact("lineage.toml"),
+        lambda: lin.log_artifacts("."),
+        lambda: lin.log_text("a", "a.txt"),
+        lambda: lin.log_dict({}, "a.json"),
         lambda: lin.set_tag("a", "b"),
+        lambda: lin.set_tags({"a": "b"}),
+        lin.flush,
     ):
         with pytest.raises(UsageError, match="no run is active"):
             log()
-    assert runs(here) == []
+    assert runs() == []
 
 
-def test_there_must_be_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forget()
-    monkeypatch.chdir(tmp_path)
-    for ask in (lin.start_run, lambda: lin.read_table("housing")):
+@pytest.mark.usefixtures("nowhere")
+def test_there_must_be_a_project() -> None:
+    for ask in (lin.start_run, lin.search_runs, lambda: lin.read_table("housing")):
         with pytest.raises(NotFoundError, match=r"there is no lineage\.toml"):
             ask()
 
@@ -166,43 +148,10 @@ def test_everything_offered_is_there() -> None:
         lin.start_runs  # noqa: B018
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_table_that_is_read_is_an_input_of_the_run(here: Project) -> None:
-    with lin.start_run():
-        rows = lin.read_table("housing")
-        assert lin.read_table("housing", version=0).equals(rows)
-    assert rows.to_pydict() == {"ID": [1, 2], "rm": [6.5, 7.25]}
-    (read,) = only(here).table_inputs
-    assert (read.table, read.version, read.rows) == ("housing", 0, 2)
-    assert here.store.blobs.size(read.pin)
-    assert (here.store_root / read.location).resolve() == (here.root / "data" / "housing").resolve()
-
-
-def test_a_table_can_be_read_without_a_run(here: Project) -> None:
-    assert lin.read_table("housing").num_rows == 2
-    assert runs(here) == []
-    with pytest.raises(NotFoundError, match="no table 'hausing'"):
-        lin.read_table("hausing")
-    with pytest.raises(NotFoundError, match="no version 7"):
-        lin.read_table("housing", version=7)
-
-
-def test_a_table_that_cannot_be_read_is_no_input(here: Project) -> None:
-    for path in (here.root / "data" / "housing").glob("*.parquet"):
-        path.write_bytes(path.read_bytes()[::-1])
-    with lin.start_run():
-        with pytest.raises(OutsideError):
-            lin.read_table("housing")
-        lin.log_metric("m", 1)
-    assert only(here).inputs == []
-
-
 # --- threads and forks ------------------------------------------------------------------------------------------------
 
 
-def test_threads_log_to_the_one_run(here: Project) -> None:
+def test_threads_log_to_the_one_run(only: Only) -> None:
     def work(name: str) -> None:
         for step in range(200):
             lin.log_metric(name, step, step=step)
@@ -214,7 +163,7 @@ def test_threads_log_to_the_one_run(here: Project) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    info = only(here)
+    info = only()
     assert info.metrics == dict.fromkeys("abcd", 199.0)
     assert len(info.params) == 800
 
@@ -234,22 +183,21 @@ FORK = """
 
 
 @pytest.mark.parametrize("leave", ["sys.exit(0)", "run.end(); os._exit(0)", "lin.active_run().end(); os._exit(0)"])
-def test_a_forked_worker_logs_to_the_run_and_does_not_seal_it(here: Project, leave: str) -> None:
-    script(here, FORK.format(leave=leave))
-    info = only(here)
+def test_a_forked_worker_logs_to_the_run_and_does_not_seal_it(leave: str, only: Only, script: Script) -> None:
+    script(FORK.format(leave=leave))
+    info = only()
     assert (info.status, info.metrics, info.params) == ("finished", {"child": 7.0, "parent": 8.0}, {"before": 1})
 
 
-def test_a_fork_is_not_stopped_by_a_lock_that_another_thread_held(here: Project) -> None:
+def test_a_fork_is_not_stopped_by_a_lock_that_another_thread_held(only: Only, script: Script) -> None:
     script(
-        here,
         """
         import threading, time
-        from lin import api
+        from lin.api import session
         run = lin.start_run("parent")
         held = threading.Event()
         def hold():
-            with api._session.lock:
+            with session._session.lock:
                 held.set()
                 time.sleep(1)
         threading.Thread(target=hold).start()
@@ -263,12 +211,11 @@ def test_a_fork_is_not_stopped_by_a_lock_that_another_thread_held(here: Project)
         assert os.waitpid(child, 0)[1] == 0
         """,
     )
-    assert (only(here).status, only(here).metrics) == ("finished", {"child": 7.0})
+    assert (only().status, only().metrics) == ("finished", {"child": 7.0})
 
 
-def test_workers_of_a_pool_log_to_the_run(here: Project) -> None:
+def test_workers_of_a_pool_log_to_the_run(only: Only, script: Script) -> None:
     script(
-        here,
         """
         from multiprocessing import get_context
         def work(number):
@@ -280,12 +227,11 @@ def test_workers_of_a_pool_log_to_the_run(here: Project) -> None:
                 pool.join()
         """,
     )
-    assert only(here).metrics == {f"m{number}": float(number) for number in range(6)}
+    assert only().metrics == {f"m{number}": float(number) for number in range(6)}
 
 
-def test_a_worker_that_outlives_the_run_may_start_its_own(here: Project) -> None:
+def test_a_worker_that_outlives_the_run_may_start_its_own(here: Project, runs: Runs, script: Script) -> None:
     script(
-        here,
         """
         with lin.start_run("parent"):
             reader, writer = os.pipe()
@@ -304,12 +250,65 @@ def test_a_worker_that_outlives_the_run_may_start_its_own(here: Project) -> None
         assert os.waitpid(child, 0)[1] == 0
         """,
     )
-    parent, own = runs(here)
+    parent, own = runs()
     assert [(run.name, run.status) for run in (parent, own)] == [("parent", "finished"), ("own", "finished")]
     assert parent.metrics == {}
     assert (
         here.store.runs.start(own.id).process.pid == own.metrics["own"] != here.store.runs.start(parent.id).process.pid
     )
+
+
+WORK = """
+    import lin
+    def work(number):
+        lin.log_param(f"p{number}", lin.active_run().id)
+        for step in range(100):
+            lin.log_metric(f"m{number}", step, step=step)
+"""
+WORKERS = """
+    from multiprocessing import get_context
+    from joblib import Parallel, delayed
+    from work import work
+    if __name__ == "__main__":
+        for name in ("spawn", "forkserver"):
+            with lin.start_run(name), get_context(name).Pool(1) as pool:
+                pool.map(work, range(2))
+        for name in ("joblib", "joblib again"):
+            with lin.start_run(name):
+                Parallel(n_jobs=2)(delayed(work)(number) for number in range(2))
+        with lin.start_run("fork"):
+            pool = get_context("fork").Pool(2)
+            pool.map(work, range(2))
+        with lin.start_run("fork again"):
+            pool.map(work, range(2))
+            pool.terminate()
+"""
+
+
+def test_workers_of_every_kind_log_to_the_run_that_is_open(here: Project, runs: Runs, script: Script) -> None:
+    """Each pool is killed when its work is done; those of joblib and of the last two runs live on into the next run."""
+    (here.root / "work.py").write_text(textwrap.dedent(WORK))
+    script(WORKERS)
+    found = runs()
+    assert [run.name for run in found] == ["spawn", "forkserver", "joblib", "joblib again", "fork", "fork again"]
+    for run in found:
+        assert (run.status, run.metrics) == ("finished", {"m0": 99.0, "m1": 99.0}), run.name
+        assert run.params == {"p0": run.id, "p1": run.id}
+        assert (here.store.runs.file(run.id, "log.jsonl") or b"").count(b"\n") == 202
+
+
+def test_programs_that_are_started_meanwhile_belong_to_the_run(
+    here: Project, only: Only, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIN_STORE", str(here.store_root))
+    with lin.start_run() as run:
+        assert os.environ["LIN_RUN"] == run.id
+        command = [sys.executable, "-c", "import lin; run = lin.start_run('child'); lin.log_param('child', run.id)"]
+        subprocess.run(command, check=True)
+        subprocess.run([sys.executable, "-m", "lin", "log", "metric", "shell=1"], check=True)
+    assert (only().params, only().metrics) == ({"child": run.id}, {"shell": 1.0})
+    assert "LIN_RUN" not in os.environ
+    assert os.environ["LIN_STORE"] == str(here.store_root)
 
 
 # --- the end of the process -------------------------------------------------------------------------------------------
@@ -327,16 +326,59 @@ def test_a_worker_that_outlives_the_run_may_start_its_own(here: Project) -> None
     ],
 )
 def test_a_run_left_open_is_sealed_as_the_process_ends(
-    here: Project, end: str, code: int, status: str, error: str | None
+    end: str, code: int, status: str, error: str | None, only: Only, script: Script
 ) -> None:
-    script(here, f"lin.start_run()\nlin.log_metric('m', 1)\n{end}\n", code=code)
-    info = only(here)
+    script(f"lin.start_run()\nlin.log_metric('m', 1)\n{end}\n", code=code)
+    info = only()
     assert (info.status, info.error, info.metrics) == (status, error, {"m": 1.0})
 
 
-def test_an_error_that_was_handled_does_not_fail_the_run(here: Project) -> None:
-    script(here, "lin.start_run()\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    pass\n")
-    assert only(here).status == "finished"
+def test_an_error_that_was_handled_does_not_fail_the_run(only: Only, script: Script) -> None:
+    script("lin.start_run()\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    pass\n")
+    assert only().status == "finished"
+
+
+BURST = """
+    import time
+    def run_so_far():
+        return lin.active_run().info.metrics
+    run = lin.start_run()
+    print(run.id)
+    for step in range(5000):
+        lin.log_metric("m", step / 7, step=step)
+    {end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("lin.flush(); os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("time.sleep(2); os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("lin.log_param('a', 1); os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("lin.log_metrics({'a': 1}); lin.active_run().info; os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("pass", 0),
+        ("raise RuntimeError", 1),
+        ("child = os.fork(); child or sys.exit(); os.waitpid(child, 0); run.end()", 0),
+        ("child = os.fork(); child or os._exit(run_so_far()['m'] == 4999 / 7); print(os.wait()[1] >> 8)", 0),
+        ("run.end()", 0),
+    ],
+)
+def test_no_point_of_a_burst_is_lost_or_there_twice(here: Project, script: Script, end: str, code: int) -> None:
+    run_id, *of_child = script(BURST.format(end=end), code=code).split()
+    assert of_child in ([], ["1"])
+    lines, damaged = decode_lines(here.store.runs.file(run_id, "log.jsonl") or b"", "it")
+    points = [(line.value, line.step) for line in lines if isinstance(line, MetricPoint) and line.key == "m"]
+    assert points == [(step / 7, step) for step in range(5000)]
+    assert damaged == 0
+
+
+def test_a_kill_loses_no_point_that_came_slowly(only: Only, script: Script) -> None:
+    script(
+        "lin.start_run()\nfor step in range(20):\n    lin.log_metric('m', step, step=step)\nos.kill(os.getpid(), 9)\n",
+        code=-9,
+    )
+    assert only().metrics == {"m": 19.0}
 
 
 # --- inside `lin run` -------------------------------------------------------------------------------------------------
@@ -348,7 +390,7 @@ def run_script(project: Project, text: str) -> RunInfo:
     run_id, _ = run_command(project, [sys.executable, str(path)], folder=project.root)
     info = read_run(project.store, run_id)
     assert "Traceback" not in (project.store.runs.file(run_id, "output.log") or b"").decode(), info
-    assert [run.id for run in runs(project)] == [run_id]
+    assert [run.id for run in list_runs(project.store).runs] == [run_id]
     return info
 
 
@@ -373,6 +415,11 @@ def test_inside_lin_run_the_program_is_the_run_and_does_not_seal_it(here: Projec
     assert [(read.table, read.version) for read in info.table_inputs] == [("housing", 0)]
 
 
+def test_inside_lin_run_the_last_points_are_written_as_the_program_ends(here: Project) -> None:
+    info = run_script(here, "for step in range(5000):\n    lin.log_metric('m', step, step=step)\nsys.exit(3)\n")
+    assert (info.status, info.metrics) == ("failed", {"m": 4999.0})
+
+
 def test_inside_lin_run_a_run_is_always_active_and_can_still_be_started(here: Project) -> None:
     info = run_script(
         here,
@@ -395,12 +442,12 @@ def test_inside_lin_run_the_working_folder_does_not_matter(here: Project, tmp_pa
     assert info.metrics == {"m": 1.0}
 
 
-def test_a_run_that_has_ended_takes_no_more(here: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_has_ended_takes_no_more(monkeypatch: pytest.MonkeyPatch, only: Only) -> None:
     with lin.start_run() as run:
         pass
     monkeypatch.setenv("LIN_RUN", run.id)
     for ask in (lin.start_run, lambda: lin.log_metric("late", 1)):
         with pytest.raises(LinError, match="has ended"):
             ask()
-    assert only(here).metrics == {}
+    assert only().metrics == {}
     assert os.environ["LIN_RUN"] == run.id

@@ -1,0 +1,66 @@
+"""Which blobs of a store something needs: what a run names, sealed or not, and what an event names.
+
+A source snapshot that is named needs its files. Where a record cannot be read nobody knows, and that is an error.
+"""
+
+import re
+from collections.abc import Iterable
+
+from lin.errors import LinError, StoreError
+from lin.ids import short
+from lin.records import Register, Start
+from lin.runs.deleted import collected_runs
+from lin.runs.needs import named_by_lines, named_by_sealed, named_by_start
+from lin.runs.source import read_tree
+from lin.store.runs import LOG, read_lines
+from lin.store.store import Store
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Marks:
+    """The blobs that something needs, from records that are read once where they can change no more."""
+
+    def __init__(self, store: Store) -> None:
+        self.named: set[bytes] = set()
+        self._store = store
+        self._final: set[str] = set()
+        self._trees: set[str] = set()
+
+    def read(self, runs: Iterable[str]) -> None:
+        """Mark what these runs and all events name. Raises `StoreError` if that cannot be known."""
+        for event in self._store.events.read():
+            if isinstance(event.change, Register):
+                self._mark([event.change.sha256])
+        for run in runs:
+            if run not in self._final:
+                self._read_run(run)
+
+    def _read_run(self, run: str) -> None:
+        try:
+            sealed = self._store.runs.sealed(run)
+            if sealed is None and not self._store.runs.has_begun(run):
+                return  # a kill can leave such a folder
+            start = self._store.runs.start(run)
+            self._mark(named_by_start(start))
+            self._mark_source(start)
+            if sealed is None:
+                self._mark(named_by_lines(read_lines(self._store.runs.file(run, LOG) or b"", run)))
+            else:
+                self._mark(named_by_sealed(sealed))
+                self._final.add(run)
+        except LinError as error:
+            if run in collected_runs(self._store):
+                return  # by another process, just now
+            raise StoreError(
+                f"what run {short(run)} needs is not known, so no blob can go: {error.message}",
+                hint=f"restore that file from a backup of the store, or: lin delete {short(run)}",
+            ) from error
+
+    def _mark_source(self, start: Start) -> None:
+        if start.source is not None and start.source.tree not in self._trees:
+            self._mark(file.sha256 for file in read_tree(self._store.blobs, start.source.tree).files)
+            self._trees.add(start.source.tree)
+
+    def _mark(self, names: Iterable[str]) -> None:
+        self.named.update(bytes.fromhex(name) for name in names if _SHA256.fullmatch(name))

@@ -1,0 +1,113 @@
+"""Files that the API makes of what it is given: folders, texts, maps, figures, models."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from sklearn.linear_model import Ridge
+
+import lin
+from lin.errors import NotFoundError, UsageError
+from lin.models.predict import predict_row
+from lin.models.registry import register_model
+from lin.project import Project
+from lin.runs.query import RunInfo
+
+Only = Callable[[], RunInfo]
+
+
+@pytest.fixture
+def kept(here: Project, only: Only) -> Callable[[], dict[str, bytes]]:
+    """The artifacts of the one run, by name."""
+    return lambda: {artifact.path: here.store.blobs.read(artifact.sha256) for artifact in only().artifacts}
+
+
+def test_a_folder_is_kept_file_by_file(here: Project, tmp_path: Path, kept: Callable[[], dict[str, bytes]]) -> None:
+    folder = tmp_path / "plots"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    (folder / "deep" / "b.txt").write_text("b")
+    (folder / "loop").symlink_to(folder)
+    (folder / "gone").symlink_to(tmp_path / "missing")
+    with lin.start_run():
+        lin.log_artifacts(folder)
+        lin.log_artifacts(str(folder), "all/plots")
+        with pytest.raises(NotFoundError, match="there is no folder"):
+            lin.log_artifacts(here.root / "lineage.toml")
+        (folder / "new\nline").write_text("c")
+        with pytest.raises(UsageError, match="cannot name an artifact"):
+            lin.log_artifacts(folder, "none")
+    assert kept() == {"a.txt": b"a", "deep/b.txt": b"b", "all/plots/a.txt": b"a", "all/plots/deep/b.txt": b"b"}
+
+
+def test_texts_and_maps_are_kept_as_they_are(kept: Callable[[], dict[str, bytes]]) -> None:
+    with lin.start_run():
+        lin.log_text("größe\n", "note.md")
+        lin.log_dict({"b": np.float64(0.5), "a": [None, float("nan"), Path("x/y")]}, "facts.json")
+        with pytest.raises(UsageError, match=r"does not end in \.json"):
+            lin.log_dict({}, "facts.yaml")
+    assert kept()["note.md"].decode() == "größe\n"
+    assert json.loads(kept()["facts.json"]) == {"b": 0.5, "a": [None, "nan", "x/y"]}
+
+
+def test_several_params_or_tags_are_taken_together_or_not_at_all(only: Only) -> None:
+    with lin.start_run():
+        for log in (lin.log_params, lin.log_metrics, lin.set_tags):
+            with pytest.raises(UsageError, match="cannot name"):
+                log({"good": 1, "": 2})  # type: ignore[dict-item]
+        with pytest.raises(UsageError, match="metric 'bad' is not a number: 'x'"):
+            lin.log_metrics({"good": 1, "bad": "x"})  # type: ignore[dict-item]
+        lin.set_tags({"team": "risk", "stage": "try"})
+    assert (only().params, only().metrics, only().tags) == ({}, {}, {"team": "risk", "stage": "try"})
+
+
+DRAW = """
+import sys
+from matplotlib.figure import Figure
+from lin.runs.figures import render_figure
+figure = Figure()
+figure.subplots().plot([1, 3, 2], label="$x$")
+for name in ("a.png", "a.svg", "a.pdf"):
+    sys.stdout.buffer.write(render_figure(figure, name))
+"""
+
+
+def test_a_figure_has_the_same_bytes_in_every_process() -> None:
+    first, second = (
+        subprocess.run([sys.executable, "-c", DRAW], capture_output=True, check=True, env=os.environ | settings)
+        for settings in ({"SOURCE_DATE_EPOCH": "1"}, {"PYTHONHASHSEED": "7"})
+    )
+    assert first.stdout == second.stdout
+    assert b"Matplotlib v" not in first.stdout
+
+
+def test_figures_and_axes_are_kept(kept: Callable[[], dict[str, bytes]]) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    with lin.start_run():
+        lin.log_figure(figure, "plots/one.png")
+        lin.log_figure(axes, "two.SVG")
+        with pytest.raises(UsageError, match="a DataFrame is no figure"):
+            lin.log_figure(pd.DataFrame(), "x.png")  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=r"'x.jpg' does not end in \.png, \.svg, \.pdf"):
+            lin.log_figure(figure, "x.jpg")
+    assert {name: content[:4] for name, content in kept().items()} == {"plots/one.png": b"\x89PNG", "two.SVG": b"<?xm"}
+
+
+def test_a_model_can_be_registered_and_predicts(here: Project, kept: Callable[[], dict[str, bytes]]) -> None:
+    rows = pd.DataFrame({"rm": [1.0, 2.0, 3.0]})
+    model: Any = Ridge(alpha=0.0).fit(rows, [10.0, 20.0, 30.0])
+    with lin.start_run() as run:
+        lin.log_model(model)
+        lin.log_model(model, "second")
+    assert kept().keys() == {"model/model.skops", "second/model.skops"}
+    version = register_model(here, run.id, "boston")
+    assert predict_row(here, version.reference, {"rm": 4.0}).predictions == [pytest.approx(40.0)]
