@@ -232,7 +232,7 @@ MISTAKES = [
     # the command line itself
     Mistake("histry housing", USAGE, "no command 'histry'", "did you mean 'history'?"),
     Mistake("frobnicate", USAGE, "no command 'frobnicate'", "lin --help"),
-    Mistake("runs --jsn", USAGE, "no such option: --jsn (Possible options: --json)", "lin runs --help"),
+    Mistake("runs --jsn", USAGE, "no such option: --jsn (Possible options: --csv, --json)", "lin runs --help"),
     Mistake("--jsn", USAGE, "no such option: --jsn", "lin --help"),
     Mistake("verify boston@1", USAGE, "missing argument 'B'", "lin verify --help"),
     Mistake("runs --limit many", USAGE, "invalid value for '--limit'", "lin runs --help"),
