@@ -135,7 +135,7 @@ class Index:
             days = _add_days(self.note.days, fresh)
             with suppress(OutsideError):  # what cannot be appended to is written anew
                 return append_rows(self.root, self.version, fresh, lambda name: _encode([*self.note.files, name], days))
-        rows = pa.concat_tables([self._rows(gone), fresh])
+        rows = pa.concat_tables([self._rows(gone), fresh]) if self.note.files else fresh
         return rewrite_rows(self.root, rows, lambda name: _encode([name], _add_days({}, rows)))
 
     def _of_day(self, day: str) -> list[str]:
@@ -150,8 +150,6 @@ class Index:
     def _rows(self, gone: Collection[str]) -> "pa.Table":
         """All rows but those that are gone, oldest first."""
         schema = row_schema()
-        if not self.note.files:
-            return schema.empty_table()
         kept = "id NOT IN (SELECT unnest(?))"
         names = ", ".join(schema.names)
         query = f"SELECT {names} FROM {self._relation} WHERE {kept} ORDER BY id"

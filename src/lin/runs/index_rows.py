@@ -1,13 +1,16 @@
-"""What a row of the index is: the columns, and how a sealed run fills them.
+"""What a row of the index is: the columns, and how sealed runs fill them.
 
-Params stand as the text that filters compare, so that the map has one type; metrics keep every bit.
+Params stand as the text that filters compare, so that the map has one type. The arrays are made of their bytes: to
+make one of Python's objects, pyarrow would import pandas first, which takes longer than all the rest.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
-from lin.runs.matching import param_text
+from lin.runs.matching import count_microseconds, param_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from lin.runs.query import RunInfo
 
 _AT_ONCE = 10_000
+_TEXTS = ("id", "name", "kind", "status", "experiment", "sweep", "parent", "actor")
 
 
 def row_schema() -> "pa.Schema":
@@ -24,14 +28,7 @@ def row_schema() -> "pa.Schema":
 
     text, versions = pa.string(), pa.map_(pa.string(), pa.list_(pa.int64()))
     return pa.schema([
-        pa.field("id", text, nullable=False),
-        ("name", text),
-        ("kind", text),
-        ("status", text),
-        ("experiment", text),
-        ("sweep", text),
-        ("parent", text),
-        ("actor", text),
+        *((name, text) for name in _TEXTS),
         ("started", pa.timestamp("us", tz="UTC")),
         ("seconds", pa.float64()),
         ("exit_code", pa.int64()),
@@ -51,29 +48,93 @@ def make_rows(runs: "Iterable[RunInfo]") -> "pa.Table":
 
     schema = row_schema()
     waiting = iter(runs)
-    tables = [schema.empty_table()]
-    while rows := [_row(run) for run in islice(waiting, _AT_ONCE)]:
-        tables.append(pa.Table.from_pylist(rows, schema))
-    return pa.concat_tables(tables)
+    batches = []
+    while some := list(islice(waiting, _AT_ONCE)):
+        batches.append(pa.RecordBatch.from_arrays(_arrays(some), schema=schema))
+    return pa.Table.from_batches(batches, schema)
 
 
-def _row(run: "RunInfo") -> dict[str, Any]:
-    return {
-        **{name: getattr(run, name) for name in ("id", "name", "kind", "status", "experiment", "sweep", "parent")},
-        "actor": run.actor,
-        "started": run.started,
-        "seconds": run.seconds,
-        "exit_code": run.exit_code,
-        "params": [(key, None if value is None else param_text(value)) for key, value in run.params.items()],
-        "metrics": [(key, float(value)) for key, value in run.metrics.items()],
-        "tags": list(run.tags.items()),
-        "inputs": list(_versions(run.table_inputs)),
-        "outputs": list(_versions(run.table_outputs)),
-        "source": run.source.tree if run.source else None,
-        "environment": run.environment,
-    }
+def _arrays(runs: "list[RunInfo]") -> "list[pa.Array]":
+    params = [{key: None if value is None else param_text(value) for key, value in run.params.items()} for run in runs]
+    return [
+        *(_text_array([getattr(run, name) for run in runs]) for name in _TEXTS),
+        _time_array([run.started for run in runs]),
+        _float_array([run.seconds for run in runs]),
+        _int_array([run.exit_code for run in runs]),
+        _map_array(params, _text_array),
+        _map_array([run.metrics for run in runs], _float_array),
+        _map_array([run.tags for run in runs], _text_array),
+        _map_array([_versions(run.table_inputs) for run in runs], _list_array),
+        _map_array([_versions(run.table_outputs) for run in runs], _list_array),
+        _text_array([run.source.tree if run.source else None for run in runs]),
+        _text_array([run.environment for run in runs]),
+    ]
 
 
-def _versions(references: "Collection[TableRef]") -> Iterator[tuple[str, list[int]]]:
-    for table in dict.fromkeys(reference.table for reference in references):
-        yield table, sorted({reference.version for reference in references if reference.table == table})
+def _versions(references: "Sequence[TableRef]") -> dict[str, list[int]]:
+    tables = dict.fromkeys(reference.table for reference in references)
+    return {table: sorted({each.version for each in references if each.table == table}) for table in tables}
+
+
+# --- arrays of their bytes --------------------------------------------------------------------------------------------
+
+
+def _text_array(values: Sequence[str | None]) -> "pa.Array":
+    import pyarrow as pa
+
+    data = [(value or "").encode() for value in values]
+    return _from_bytes(pa.string(), values, _offsets(data), b"".join(data))
+
+
+def _float_array(values: Sequence[float | None]) -> "pa.Array":
+    import pyarrow as pa
+
+    return _from_bytes(pa.float64(), values, array("d", (0.0 if value is None else value for value in values)))
+
+
+def _int_array(values: Sequence[int | None]) -> "pa.Array":
+    import pyarrow as pa
+
+    return _from_bytes(pa.int64(), values, array("q", (value or 0 for value in values)))
+
+
+def _time_array(values: Sequence[datetime]) -> "pa.Array":
+    import pyarrow as pa
+
+    return _from_bytes(pa.timestamp("us", tz="UTC"), values, array("q", map(count_microseconds, values)))
+
+
+def _list_array(values: Sequence[Sequence[int]]) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(_offset_array(values), _int_array(list(chain.from_iterable(values))))
+
+
+def _map_array(values: Sequence[Mapping[str, Any]], items: Any) -> "pa.Array":
+    """Maps whose values `items` makes an array of."""
+    import pyarrow as pa
+
+    keys = _text_array([key for value in values for key in value])
+    return pa.MapArray.from_arrays(
+        _offset_array(values), keys, items([item for value in values for item in value.values()])
+    )
+
+
+def _offset_array(values: Sequence[Any]) -> "pa.Array":
+    import pyarrow as pa
+
+    return _from_bytes(pa.int32(), range(len(values) + 1), _offsets(values))
+
+
+def _offsets(values: Sequence[Any]) -> "array[int]":
+    return array("i", accumulate(map(len, values), initial=0))
+
+
+def _from_bytes(kind: "pa.DataType", values: Sequence[Any], *buffers: Any) -> "pa.Array":
+    """An array of as many elements as `values`, null where these are None. Source: the Arrow columnar format."""
+    import pyarrow as pa
+
+    valid = "".join("0" if value is None else "1" for value in reversed(values))
+    bitmap = int(valid or "0", 2).to_bytes(len(values) // 8 + 1, "little") if "0" in valid else None
+    given = [None if bitmap is None else pa.py_buffer(bitmap), *map(pa.py_buffer, buffers)]
+    return pa.Array.from_buffers(kind, len(values), given)

@@ -70,7 +70,7 @@ class LocalBackend:
     def list(self, folder: str) -> list[str]:
         """See `Backend`."""
         try:
-            return [name for name in os.listdir(self._path(folder)) if not name.startswith(".")]
+            return [name for name in os.listdir(self._path(folder)) if name[0] != "."]
         except (FileNotFoundError, NotADirectoryError):
             return []
 

@@ -133,8 +133,11 @@ class Runs:
             return digits if self.has_begun(digits) else None
         if not _MAY_BE_ID.fullmatch(digits):
             return None
-        listed = (name for names in self.days().values() for name in names)
-        near = [name for name in listed if name.endswith(digits) or name.startswith(digits)]
+        near: list[str] = []
+        for names in self.days().values():
+            text = f" {' '.join(names)} "  # one look at all names of a day is faster than a look at each
+            if f" {digits}" in text or f"{digits} " in text:
+                near += (name for name in names if name.startswith(digits) or name.endswith(digits))
         fits = sorted((name for name in near if is_id(name) and self.has_begun(name)), reverse=True)
         if len(fits) > 1:
             shown = ", ".join(short(i) for i in fits[:5])
