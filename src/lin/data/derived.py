@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 NOTE = "lin.note"
 _COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
-ROWS_PER_GROUP = 25_000
-"""Small enough that all cores have some of a hundred thousand rows to read."""
+ROWS_PER_GROUP = 50_000
+"""Small enough that two cores have some of a hundred thousand rows to read each."""
 
 
 class _First(msgspec.Struct):
