@@ -109,6 +109,13 @@ def test_start_up_imports_nothing_heavy(built: Path, words: list[str], unwanted:
     assert set(unwanted.split()) & set(done.stderr.split()) == set()
 
 
+@pytest.mark.parametrize("words", ["diff housing 0 1", "show housing", "index --rebuild", "runs", "history housing"])
+def test_a_process_ends_without_a_word_of_the_libraries(built: Path, words: str):
+    lin = [str(Path(sys.executable).with_name("lin")), *words.split()]
+    done = subprocess.run(lin, cwd=built, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_a_reader_that_leaves_early_is_no_error(built: Path):
     reader, writer = os.pipe()
     os.close(reader)

@@ -4,7 +4,6 @@ A command is the function of the same name in the module of the same name. Only 
 so that start-up does not grow with the number of commands.
 """
 
-import atexit
 import gc
 import importlib
 import os
@@ -57,7 +56,7 @@ TAKES_PROGRAM = "run"
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run `lin` with these arguments (default: the process's own) and exit with the code of `lin.errors.ExitCode`."""
     if argv is None:
-        _spare_collections()
+        gc.set_threshold(_OBJECTS)
     arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if arguments[0] == "--version":
         sys.stdout.write(f"lin {__version__}\n")
@@ -65,7 +64,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     own, program = _split_program(arguments)
     try:
         # not standalone: typer raises what it has to say, and returns the code of a `typer.Exit`
-        sys.exit(build_app(own)(own, obj=program, prog_name="lin", standalone_mode=False) or ExitCode.OK)
+        app = build_app(own, is_process=argv is None)
+        sys.exit(app(own, obj=program, prog_name="lin", standalone_mode=False) or ExitCode.OK)
     except LinError as error:
         sys.exit(_report(error))
     except typer.TyperException as error:
@@ -77,16 +77,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         sys.exit(_report(LinError(f"this is a bug in lin: {what}", hint="LIN_DEBUG=1 shows where")))
 
 
-def _spare_collections() -> None:
-    """Let a process that soon ends look for garbage less often, and not at all at its end: a third of a short command.
-
-    What is left then goes with the process; files and processes are closed by whoever opened them.
-    """
-    gc.set_threshold(_OBJECTS)
-    atexit.register(gc.freeze)
-
-
-def build_app(arguments: list[str]) -> typer.Typer:
+def build_app(arguments: list[str], *, is_process: bool = False) -> typer.Typer:
     """An app with the command that `arguments` ask for, or with all of them by name where they ask for none.
 
     Raises:
@@ -105,7 +96,7 @@ def build_app(arguments: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
     )
-    app.callback()(_root)
+    app.callback()(_root_of_process if is_process else _root)
     for name, summary in COMMANDS.items():
         if not asked:
             app.command(name, help=summary)(_listed)
@@ -126,6 +117,18 @@ def add_command(app: typer.Typer, name: str) -> None:
 
 def _root(*, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     """Only so that `lin` is a group of commands and `lin --help` shows `--version`."""
+
+
+def _root_of_process(
+    *,
+    version: bool = typer.Option(False, "--version", help="Print the version."),  # noqa: ARG001  as in `_root`
+) -> None:
+    """Runs before the command of a process that ends with it. What was imported until now stays.
+
+    No collection looks at it again, not even the last one, which took a third of a short command. Not so what is
+    imported later: DuckDB complains of objects that it does not get back.
+    """
+    gc.freeze()
 
 
 def _listed() -> None:
