@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types layers docs bench golden clean
+.PHONY: demo test check lint types layers docs bench peers golden clean
 
 demo: $(VENV)/installed
 	$(BIN)/lin demo
@@ -32,7 +32,16 @@ docs: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/runs.py
+	$(BIN)/python bench/metrics.py
+	$(BIN)/python bench/capture.py
+	$(BIN)/python bench/sweeps.py
+	$(BIN)/python bench/queries.py
+	$(BIN)/python bench/crowd.py
 	$(BIN)/python bench/tables.py
+
+# beside MLflow, which is installed into an environment of its own
+peers: $(VENV)/installed-dev
+	$(BIN)/python bench/peers.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("lin needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
