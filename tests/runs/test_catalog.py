@@ -172,6 +172,18 @@ def test_a_damaged_index_is_said_once_and_made_anew(many: Project, damage: str) 
     assert from_index(many, where="metrics.rmse < 5") == before
 
 
+def test_a_damaged_index_of_few_runs_is_made_anew_too(many: Project) -> None:
+    few = from_index(many)[: FEW // 2]
+    for run in set(many.store.runs.ids()) - set(few):
+        shutil.rmtree(run_folder(many, run))
+    rebuild_index(many.store)
+    (file,) = folder(many).glob("*.parquet")
+    file.write_bytes(b"")
+    found = list_runs(many.store)
+    assert ([run.id for run in found.runs], len(found.damaged)) == (few, 1)
+    assert from_index(many) == few
+
+
 @pytest.mark.parametrize("name", ["00000000000000000000.json", "00000000000000000001.json"])
 def test_a_commit_that_is_not_ours_is_not_believed(many: Project, name: str) -> None:
     before = from_index(many)

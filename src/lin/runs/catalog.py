@@ -17,6 +17,7 @@ from lin.runs.query import read_each
 from lin.runs.where import Expression
 from lin.store.store import Store
 
+_TRIES = 5
 FEW = 256
 """Fewer sealed runs than this are read from their records rather than written to the index."""
 
@@ -40,7 +41,7 @@ def choose_runs(store: Store, condition: Expression | None, *, without: Collecti
         return Choice([], sorted(name for names in days.values() for name in names), [])
     notes: list[str] = []
     index = open_index(store.index)
-    while True:
+    for _ in range(_TRIES):
         try:
             index, fresh, gone = _catch_up(store, index, days, notes)
             chosen = index.select(condition, without={*without, *gone}, **options)
@@ -49,8 +50,9 @@ def choose_runs(store: Store, condition: Expression | None, *, without: Collecti
             again = open_index(store.index)
             if (again.version, again.note) == (index.version, index.note):  # else another process made it anew
                 notes.append(f"{error.message}; it is made anew")
-                again = _nothing(store.index)
+                again = _make_anew(store, index.root, days, notes)
             index = again
+    return Choice([], [run for run in _nothing(index.root).compare(days)[0] if run not in without], notes)
 
 
 class IndexState(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,14 +91,24 @@ def rebuild_index(store: Store) -> None:
         UsageError: the store cannot have one. OutsideError: it cannot be written.
     """
     index = _nothing(_place(store))
-    fresh, _ = index.compare(store.runs.days())
-    index.extend(read_each(store, _sealed(store, fresh), []))
+    index.extend(read_each(store, _sealed(store, index.compare(store.runs.days())[0]), []))
 
 
 def _place(store: Store) -> Path:
     if store.index is None:
         raise UsageError("this store has no place for an index", hint="its runs are read one by one")
     return store.index
+
+
+def _make_anew(store: Store, root: Path, days: Days, notes: list[str]) -> Index:
+    """The index of all sealed runs, written anew; an empty one where it cannot be written."""
+    index = _nothing(root)
+    try:
+        index.extend(read_each(store, _sealed(store, index.compare(days)[0]), []))
+    except OutsideError as error:
+        notes.append(f"it cannot be made anew: {error.message}")
+        return index
+    return open_index(root)
 
 
 def _catch_up(store: Store, index: Index, days: Days, notes: list[str]) -> tuple[Index, list[str], list[str]]:
