@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lin.api import (
         ActiveRun,
         active_run,
+        compare_runs,
+        diff_table,
         end_run,
         flush,
         log_artifact,
@@ -36,6 +38,8 @@ __all__ = [
     "ActiveRun",
     "__version__",
     "active_run",
+    "compare_runs",
+    "diff_table",
     "end_run",
     "flush",
     "log_artifact",

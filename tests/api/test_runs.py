@@ -28,3 +28,17 @@ def test_a_damaged_record_is_a_warning(here: Project) -> None:
     with pytest.warns(UserWarning, match="is damaged"):
         found = lin.search_runs()
     assert [run.name for run in found] == ["good"]
+
+
+@pytest.mark.usefixtures("here")
+def test_runs_are_compared_and_show_in_a_notebook() -> None:
+    for name, alpha in (("one", "<b>0.1"), ("other", "0.2")):
+        with lin.start_run(name, params={"alpha": alpha}):
+            lin.log_metric("rmse", 1.5)
+    compared = lin.compare_runs("one", "other")
+    assert [(param.name, set(param.values.values())) for param in compared.params] == [("alpha", {"<b>0.1", "0.2"})]
+    for shown in (compared._repr_html_(), lin.search_runs(sort="started")[0]._repr_html_()):
+        assert "&lt;b&gt;0.1" in shown
+        assert "<b>0.1" not in shown
+    with pytest.raises(UsageError, match="nothing to compare it with"):
+        lin.compare_runs("one")

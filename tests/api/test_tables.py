@@ -150,3 +150,18 @@ def test_a_table_that_is_declared_and_not_there_is_made_where_it_says(here: Proj
         file.write(f'\n[tables.far]\npath = "{tmp_path / "far"}"\nkey = ["ID"]\n')
     assert lin.write_table("far", FRAME, mode="append") == 0
     assert (tmp_path / "far" / "_delta_log").is_dir()
+
+
+# --- what differs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("here")
+def test_two_versions_are_compared_and_show_in_a_notebook() -> None:
+    lin.write_table("scored", pd.DataFrame({"ID": [1, 2], "x": [0.5, 7.25]}), key="ID")
+    lin.write_table("scored", pd.DataFrame({"ID": [1, 2], "x": [0.5, 8.75]}))
+    diff = lin.diff_table("scored", 0, 1)
+    assert (diff.updated, [row.key for row in diff.rows]) == (1, [{"ID": 2}])
+    assert "8.75" in diff._repr_html_()
+    assert lin.diff_table("scored", 0, 0).identical
+    with pytest.raises(NotFoundError, match="no version 7"):
+        lin.diff_table("scored", 0, 7)

@@ -18,13 +18,15 @@ from lin.api.log import (
     set_tag,
     set_tags,
 )
-from lin.api.runs import search_runs
+from lin.api.runs import compare_runs, search_runs
 from lin.api.session import ActiveRun, active_run, end_run, start_run
-from lin.api.tables import read_table, write_table
+from lin.api.tables import diff_table, read_table, write_table
 
 __all__ = [
     "ActiveRun",
     "active_run",
+    "compare_runs",
+    "diff_table",
     "end_run",
     "flush",
     "log_artifact",

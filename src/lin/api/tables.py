@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from lin.api.session import active_run, current_log, current_project, reopen_project
 from lin.config import TableSetting, check_name
 from lin.data.append import append_rows, require_key
 from lin.data.commit import Attribution, has_versions
+from lin.data.diff import TableDiff, diff_versions
 from lin.data.log import Snapshot
 from lin.data.read import read_pin
 from lin.data.tables import Table, open_table, split_reference
@@ -46,6 +49,25 @@ def read_table(name: str, *, version: int | None = None) -> "pa.Table":
     if active_run() is not None:
         current_log().log_input(reference)
     return rows
+
+
+class TableChanges(TableDiff, frozen=True, kw_only=True):
+    """A `TableDiff` that a notebook shows as a table, the changed cells marked."""
+
+    def _repr_html_(self) -> str:
+        from lin.runs.cards import diff_html
+
+        return diff_html(self)
+
+
+def diff_table(name: str, old: int, new: int, *, limit: int = 20) -> TableChanges:
+    """What differs from version `old` to version `new` of a table, by its key; at most `limit` rows are listed.
+
+    Raises:
+        NotFoundError: no such table or version. OutsideError: it cannot be read.
+    """
+    table = open_table(current_project(), name)
+    return TableChanges(**msgspec.structs.asdict(diff_versions(table, old, new, limit=limit)))
 
 
 def write_table(

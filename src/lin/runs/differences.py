@@ -114,6 +114,12 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
     host: list[Difference]
     same: list[str]
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from lin.runs.cards import comparison_html
+
+        return comparison_html(self)
+
     def labels(self, ids: Sequence[str]) -> str:
         """What these runs were called by."""
         known = {run.id: run.label for run in reversed(self.runs)}

@@ -66,6 +66,12 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     peak_memory_bytes: int | None
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from lin.runs.cards import run_html
+
+        return run_html(self)
+
     def artifact(self, path: str) -> Artifact | None:
         """The artifact of that name, if the run has it."""
         return next((a for a in self.artifacts if a.path == path), None)
