@@ -29,6 +29,7 @@ layers: $(VENV)/installed-dev
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/generate.py $(WRITE)
 
+bench: export PYTHONDONTWRITEBYTECODE =
 bench: $(VENV)/installed-dev
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/runs.py
