@@ -6,20 +6,8 @@ and checked as `lin.data.commit` has it.
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from lin.data.casts import conform
-from lin.data.commit import (
-    Attribution,
-    acknowledge,
-    commit_failure,
-    commit_hooks,
-    commit_properties,
-    discard_unless_committed,
-    require_head,
-    require_location,
-    require_writable,
-)
+from lin.data.commit import Attribution, commit_rows, require_head, require_writable
 from lin.data.log import Snapshot
 from lin.data.schema import arrow_schema, quote
 from lin.data.sql import open_engine, relation
@@ -29,7 +17,6 @@ from lin.errors import OutsideError, UsageError, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake.transaction import AddAction
 
 
 def append_rows(table: Table, base: Snapshot, rows: "pa.Table", attribution: Attribution, *, now_ms: int) -> int:
@@ -47,7 +34,7 @@ def append_rows(table: Table, base: Snapshot, rows: "pa.Table", attribution: Att
     last = max((file.modified for file in base.files), default=0)
     schema = arrow_schema(base.metadata.schema)
     adds = write_files(table.root, conform(rows.to_reader(), schema), modified=max(now_ms, last + 1))
-    return _commit(table, base, adds, attribution)
+    return commit_rows(table, base, adds, base.metadata.schema, attribution, mode="append")
 
 
 def require_key(table: Table, rows: "pa.Table", base: Snapshot | None = None) -> None:
@@ -99,32 +86,3 @@ def _require_columns(table: Table, given: list[str], known: list[str]) -> None:
             f"table '{table.name}' has no column '{unknown[0]}'",
             hint=nearest(unknown[0], known, instead=f"its columns are: {', '.join(known)}"),
         )
-
-
-def _commit(table: Table, base: Snapshot, adds: "list[AddAction]", attribution: Attribution) -> int:
-    """Add the files to those of `base`, if it is still the newest version."""
-    from deltalake import DeltaTable, Schema
-    from deltalake.exceptions import DeltaError
-
-    version = base.version + 1
-    with discard_unless_committed(table.log, version, adds):
-        try:
-            DeltaTable(require_location(table.root), version=base.version).create_write_transaction(
-                list(adds),
-                "append",
-                Schema.from_json(msgspec.json.encode(base.metadata.schema).decode()),
-                base.metadata.partition_columns,
-                commit_properties=commit_properties(attribution),
-                post_commithook_properties=commit_hooks(),
-            )
-        except (DeltaError, OSError) as error:
-            if not _is_ours(table, version, adds):
-                raise commit_failure(table, base.version, error) from error
-    return acknowledge(table, version, base.keys | {(add.path, None) for add in adds}, attribution)
-
-
-def _is_ours(table: Table, version: int, adds: "list[AddAction]") -> bool:
-    """Whether the commit was made before the error came: the names of files are unique."""
-    if table.log.head() < version:
-        return False
-    return {add.path for add in table.log.commit(version).adds} == {add.path for add in adds}

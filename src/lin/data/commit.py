@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -163,9 +163,15 @@ def commit_first(log: DeltaLog, adds: "list[AddAction]", schema: "pa.Schema", at
 
 
 def commit_rows(
-    table: Table, base: Snapshot, adds: "list[AddAction]", schema: dict[str, Any], attribution: Attribution
+    table: Table,
+    base: Snapshot,
+    adds: "list[AddAction]",
+    schema: dict[str, Any],
+    attribution: Attribution,
+    *,
+    mode: Literal["overwrite", "append"] = "overwrite",
 ) -> int:
-    """Replace all files of `base` by `adds`, if it is still the newest version."""
+    """Put `adds` in the place of all files of `base`, or beside them, if it is still the newest version."""
     from deltalake import DeltaTable, Schema
     from deltalake.exceptions import DeltaError
 
@@ -174,7 +180,7 @@ def commit_rows(
         try:
             DeltaTable(require_location(table.root), version=base.version).create_write_transaction(
                 list(adds),
-                "overwrite",
+                mode,
                 Schema.from_json(msgspec.json.encode(schema).decode()),
                 base.metadata.partition_columns,
                 commit_properties=commit_properties(attribution),
@@ -183,7 +189,8 @@ def commit_rows(
         except (DeltaError, OSError) as error:
             if not _is_committed(table.log, version, adds):
                 raise commit_failure(table, base.version, error) from error
-    return acknowledge(table, version, {(add.path, None) for add in adds}, attribution)
+    kept = base.keys if mode == "append" else set()
+    return acknowledge(table, version, kept | {(add.path, None) for add in adds}, attribution)
 
 
 def commit_failure(table: Table, base: int, error: Exception) -> LinError:
