@@ -236,6 +236,7 @@ MISTAKES = [
     Mistake("--jsn", USAGE, "no such option: --jsn", "lin --help"),
     Mistake("verify boston@1", USAGE, "missing argument 'B'", "lin verify --help"),
     Mistake("runs --limit many", USAGE, "invalid value for '--limit'", "lin runs --help"),
+    Mistake("runs --csv --json", USAGE, "--csv and --json do not go together", "lin runs --help"),
     Mistake("runs extra", USAGE, "(extra)", "lin runs --help"),
     Mistake("log", USAGE, "missing command", "lin log --help"),
     Mistake("log param alpha 0.1", USAGE, "This is not inside `lin run -- CMD`", "--run RUN, or set LIN_RUN"),

@@ -7,6 +7,7 @@ import typer
 from lin.cli.fits import metric_of, order_metrics
 from lin.cli.options import Json, StorePath, open_project, split_names
 from lin.cli.printing import emit, emit_csv, note, table
+from lin.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,6 +46,8 @@ def runs(
     from lin.runs.fields import parse_fields, tabulate
     from lin.runs.query import list_runs
 
+    if as_csv and as_json:
+        raise UsageError("--csv and --json do not go together", hint="lin runs --help")
     fields = parse_fields(split_names(columns))
     most = limit if limit is not None else None if as_json or as_csv else SHOWN
     found = list_runs(
