@@ -92,8 +92,3 @@ def _colours() -> str:
         f":root {{ color-scheme: light dark; --paper: #ffffff; {light} }}\n"
         f"@media screen and (prefers-color-scheme: dark) {{ :root {{ --paper: #161b20; {dark} }} }}\n"
     )
-
-
-def colour_of(number: int) -> str:
-    """The colour of that number of the palette, as the page has it."""
-    return f"var(--colour-{number % len(COLOURS)})"
