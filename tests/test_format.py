@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from lin import records
+from lin import events, recipes, records
 from lin.store.runs import decode_lines
 
 PAGE = (Path(__file__).parent.parent / "docs/format.md").read_text()
@@ -15,7 +15,8 @@ EXAMPLES = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 LINES = re.findall(r"^```json lines\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 KINDS = {
     kind.__struct_config__.tag: kind
-    for kind in vars(records).values()
+    for module in (records, recipes, events)
+    for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, records.Record) and kind.__struct_config__.tag_field == "format"
 }
 
@@ -44,6 +45,6 @@ def test_the_lines_of_a_log_carry_their_checksums() -> None:
 
 def test_every_record_and_every_change_is_on_the_page() -> None:
     assert {json.loads(example)["format"] for example in EXAMPLES} == set(KINDS)
-    changes = {kind.__struct_config__.tag for kind in get_args(records.Change)}
+    changes = {kind.__struct_config__.tag for kind in get_args(events.Change)}
     shown = {json.loads(example)["change"]["type"] for example in EXAMPLES if "change" in json.loads(example)}
     assert shown == changes

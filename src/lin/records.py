@@ -15,11 +15,10 @@ from lin.numbers import Real, from_json, to_json
 
 R = TypeVar("R")
 Param = str | int | float | bool | list[Any] | dict[str, Any] | None
-Kind = Literal["train", "command", "program", "import", "predict", "restore"]
+Kind = Literal["train", "command", "program", "import", "predict", "restore", "cell"]
 WORK: frozenset[Kind] = frozenset({"train", "command", "program"})
 """The kinds that people start to learn something: `lin runs` lists these, and `last` is one of them."""
 Status = Literal["finished", "failed", "interrupted"]
-Verdict = Literal["identical", "same predictions", "within tolerance", "different", "inconclusive", "cannot be re-run"]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -67,13 +66,15 @@ class Package(Record, frozen=True):
     """An installed distribution.
 
     `record` is the sha256 of the paths and hashes in its RECORD file, sorted, without what the installer itself makes
-    (launchers, compiled files, notes): the same wheel has the same one, whoever installed it.
+    (launchers, compiled files, notes): the same wheel has the same one, whoever installed it. An editable one is code
+    in a folder: `source` is the `source/1` snapshot of it, where it lies outside the project.
     """
 
     name: str
     version: str
     record: str | None = None
     editable: bool = False
+    source: str | None = None
 
 
 class Blas(Record, frozen=True):
@@ -228,7 +229,10 @@ class Fit(Record, frozen=True):
 
 
 class Start(Record, frozen=True, tag_field="format", tag="start/1"):
-    """`start.json`: what was asked and what was captured, written once before anything runs."""
+    """`start.json`: what was asked and what was captured, written once before anything runs.
+
+    A re-run has the run that it re-runs as `parent`, and a `recipe/1` blob.
+    """
 
     id: str
     kind: Kind
@@ -250,6 +254,7 @@ class Start(Record, frozen=True, tag_field="format", tag="start/1"):
     inputs: list[Input] = []
     source: Source | None = None
     environment: str | None = None
+    recipe: str | None = None
 
 
 class Log(Record, frozen=True):
@@ -337,73 +342,6 @@ class Seen(Record, frozen=True, tag_field="type", tag="seen"):
 
 
 LogLine = MetricPoint | ParamSet | TagSet | ArtifactKept | InputRead | OutputWritten | Seen
-
-
-# --- events -----------------------------------------------------------------------------------------------------------
-
-
-class Register(Record, frozen=True, tag_field="type", tag="register"):
-    """A run's model became a version of a registered model."""
-
-    model: str
-    version: int
-    run: str
-    artifact: str
-    sha256: str
-    description: str | None = None
-
-
-class Stage(Record, frozen=True, tag_field="type", tag="stage"):
-    """A model version moved to a stage; `archived` lists the versions that this moved to `archived`."""
-
-    model: str
-    version: int
-    stage: str
-    archived: list[int] = []
-    reason: str | None = None
-
-
-class Receipt(Record, frozen=True, tag_field="type", tag="receipt"):
-    """A run was re-run: the verdict of `rerun` against `run`, and what differed."""
-
-    run: str
-    rerun: str
-    verdict: Verdict
-    differences: list[str] = []
-
-
-class Delete(Record, frozen=True, tag_field="type", tag="delete"):
-    """A run was deleted: it is shown no more, and `lin gc` may take what only it needs."""
-
-    run: str
-    reason: str | None = None
-
-
-class Undelete(Record, frozen=True, tag_field="type", tag="undelete"):
-    """A deleted run is back."""
-
-    run: str
-    reason: str | None = None
-
-
-class Collect(Record, frozen=True, tag_field="type", tag="collect"):
-    """`lin gc` took these deleted runs away for good. Written before the first file goes."""
-
-    runs: list[str]
-
-
-Change = Register | Stage | Receipt | Delete | Undelete | Collect
-
-
-class Event(Record, frozen=True, tag_field="format", tag="event/1"):
-    """One entry of the store's log. `previous` is the sha256 of the event before, as it lies on disk."""
-
-    number: int
-    op_id: str
-    time: datetime
-    actor: str
-    previous: str | None
-    change: Change
 
 
 # --- the codec --------------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from lin.cli.run_view import BLOCKS, sparkline
+from lin.events import Delete
 from lin.ids import new_id
 from lin.project import open_project
-from lin.records import Delete
 from lin.runs.record import begin_run, capture
 
 

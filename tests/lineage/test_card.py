@@ -4,12 +4,12 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 
+from lin.events import Receipt
 from lin.ids import new_id
 from lin.lineage.card import read_model_card, read_run_card
 from lin.lineage.feedback import Feedback
 from lin.models.registry import find_version, read_registry, register_model
 from lin.project import Project
-from lin.records import Receipt
 from lin.runs.query import read_run
 from lin.runs.record import begin_run, capture
 

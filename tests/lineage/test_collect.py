@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
+from lin.events import Register
 from lin.ids import day_of, new_id
 from lin.lineage.collect import Collected, collect, parse_age
 from lin.lineage.delete import delete_runs, undelete_runs
 from lin.project import Project, create_project, open_project
-from lin.records import Artifact, Register, Sealed, Source, SourceFile, SourceTree, digest, encode
+from lin.records import Artifact, Sealed, Source, SourceFile, SourceTree, digest, encode
 from lin.runs.deleted import deleted_runs, read_deletions
 from lin.runs.host import capture_host, capture_process
 from lin.runs.needs import hold_named

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lin.errors import ConflictError, NotFoundError, UsageError
+from lin.events import Change, Collect, Delete, Event, Receipt, Undelete
 from lin.ids import day_of, short
 from lin.lineage.card import read_run_card
 from lin.lineage.delete import delete_runs, undelete_runs
 from lin.models.registry import promote, register_model
-from lin.records import Change, Collect, Delete, Event, Receipt, Undelete
 from lin.runs.deleted import collected_runs, deleted_runs, fold_deletions, read_deletions
 from lin.runs.host import capture_process
 from lin.runs.pinned import find_pinned

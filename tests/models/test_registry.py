@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
+from lin.events import Change, Delete, Register, Stage
 from lin.models.registry import (
     STAGES,
     find_version,
@@ -16,7 +17,6 @@ from lin.models.registry import (
     register_model,
 )
 from lin.project import Project
-from lin.records import Change, Delete, Register, Stage
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
 

@@ -10,13 +10,14 @@ import pytest
 from lin.config import ExperimentSetting, ModelSetting
 from lin.data.tables import open_table
 from lin.errors import NotFoundError, NotReproducibleError, OutsideError, UsageError
+from lin.events import Receipt
 from lin.ids import new_id
 from lin.lineage.card import read_model_card
 from lin.models.predict import fill_table
 from lin.models.registry import find_version, read_receipts, read_registry
 from lin.project import Project, open_project
 from lin.proof.rerun import Rerun, execute_plan, plan_rerun, recorded_environment
-from lin.records import Receipt, SourceTree, decode, encode
+from lin.records import SourceTree, decode, encode
 from lin.runs.execute import run_command
 from lin.runs.query import RunInfo, list_runs, read_run
 from lin.runs.record import Recorder

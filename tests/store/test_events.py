@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lin.errors import StoreError
-from lin.records import Change, Event, Register
+from lin.events import Change, Event, Register
 from lin.store.backend import ObjectExistsError
 from lin.store.events import Events
 from lin.store.local import LocalBackend

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lin.errors import LinError, StoreError
+from lin.events import Receipt
 from lin.models.registry import ModelVersion, read_receipts, read_registry
 from lin.project import Project
-from lin.records import Environment, Receipt, SourceTree, decode
+from lin.records import Environment, SourceTree, decode
 from lin.runs.curves import Curve, read_curves
 from lin.runs.deleted import Deletion, read_deletions
 from lin.runs.query import RunInfo, read_run

@@ -24,11 +24,11 @@ import msgspec
 
 from lin.data.vacuum import parse_duration
 from lin.errors import ConflictError
+from lin.events import Change, Collect, Event, Register
 from lin.ids import new_id
 from lin.lineage.delete import name_of
 from lin.lineage.marks import Marks
 from lin.project import Project
-from lin.records import Change, Collect, Event, Register
 from lin.runs.deleted import Deletion, collected_runs, fold_deletions, read_deletions
 from lin.store.backend import Unfinished
 from lin.store.removal import Removal

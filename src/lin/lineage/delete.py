@@ -11,10 +11,10 @@ from typing import Literal
 import msgspec
 
 from lin.errors import ConflictError, LinError, NotFoundError, StoreError, UsageError
+from lin.events import Change, Delete, Event, Undelete
 from lin.ids import new_id, short
 from lin.lineage.holders import name_models
 from lin.project import Project
-from lin.records import Change, Delete, Event, Undelete
 from lin.runs.deleted import Deletion, fold_deletions, read_deletions
 from lin.runs.host import capture_process, is_alive
 from lin.runs.query import find_run

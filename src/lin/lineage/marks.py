@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 
 from lin.errors import LinError, StoreError
+from lin.events import Register
 from lin.ids import short
-from lin.records import Register, Start
+from lin.records import Start
 from lin.runs.deleted import collected_runs
 from lin.runs.needs import named_by_lines, named_by_sealed, named_by_start
 from lin.runs.source import read_tree

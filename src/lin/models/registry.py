@@ -11,9 +11,9 @@ import msgspec
 
 from lin.config import check_name
 from lin.errors import ConflictError, NotFoundError, StoreError, UsageError, nearest
+from lin.events import Change, Event, Receipt, Register, Stage
 from lin.ids import new_id, short
 from lin.project import Project
-from lin.records import Change, Event, Receipt, Register, Stage
 from lin.runs.deleted import fold_deletions
 from lin.runs.query import find_run
 from lin.store.store import Store

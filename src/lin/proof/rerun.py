@@ -17,11 +17,12 @@ import msgspec
 from lin.data.pins import check_pin
 from lin.data.tables import Table
 from lin.errors import NotFoundError, NotReproducibleError, OutsideError, StoreError
+from lin.events import Change, Event, Receipt
 from lin.ids import new_id, short
 from lin.lineage.references import find_run_behind
 from lin.project import Project
 from lin.proof.verify import Verification, check_tolerance, compare_runs
-from lin.records import Change, Environment, Event, Fit, Pin, Receipt, TableRef, decode
+from lin.records import Environment, Fit, Pin, TableRef, decode
 from lin.runs.environment import capture_environment, diff_environments
 from lin.runs.probe import VARIABLES
 from lin.runs.query import RunInfo, read_run

@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 
 from lin.errors import UsageError
+from lin.events import Verdict
 from lin.ids import short
 from lin.lineage.references import find_run_behind
 from lin.numbers import Real
 from lin.project import Project
-from lin.records import Environment, Verdict, decode, encode
+from lin.records import Environment, decode, encode
 from lin.runs.environment import diff_environments
 from lin.runs.query import RunInfo
 from lin.runs.train import PREDICTIONS

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from lin.records import Collect, Delete, Event, Undelete
+from lin.events import Collect, Delete, Event, Undelete
 from lin.store.store import Store
 
 

@@ -63,6 +63,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     source: Source | None
     environment: str | None
+    recipe: str | None
     host: Host
     peak_memory_bytes: int | None
 
@@ -310,6 +311,6 @@ def _open_info(store: Store, start: Start) -> RunInfo:
 def _asked(start: Start) -> dict[str, Any]:
     names = (
         "id", "name", "kind", "experiment", "sweep", "parent", "started", "actor", "fit", "command", "folder",
-        "reason", "source", "environment", "host",
+        "reason", "source", "environment", "recipe", "host",
     )  # fmt: skip
     return {name: getattr(start, name) for name in names}

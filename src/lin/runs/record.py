@@ -67,6 +67,7 @@ def begin_run(
     tags: Mapping[str, str] | None = None,
     fit: Fit | None = None,
     inputs: list[Input] | None = None,
+    recipe: str | None = None,
 ) -> "Recorder":
     """Write `start.json` and return the recorder of the new run. Raises `UsageError` for a key that cannot be one."""
     start = Start(
@@ -90,6 +91,7 @@ def begin_run(
         inputs=inputs or [],
         source=captured.source,
         environment=captured.environment,
+        recipe=recipe,
     )
     hold_named(project.store.blobs, start)
     return Recorder(project.store, start.id, start, project.store.runs.begin(start))

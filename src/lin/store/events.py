@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from lin.errors import StoreError
-from lin.records import Change, Event, decode, digest, encode
+from lin.events import Change, Event
+from lin.records import decode, digest, encode
 from lin.store.backend import Backend, ObjectExistsError, ObjectMissingError
 
 FOLDER = "events"
