@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types layers docs bench peers golden clean
+.PHONY: demo test check lint types layers docs bench planted peers golden clean
 
 demo: $(VENV)/installed
 	$(BIN)/lin demo
@@ -39,6 +39,12 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/queries.py
 	$(BIN)/python bench/crowd.py
 	$(BIN)/python bench/tables.py
+	$(BIN)/python bench/proof.py
+
+# 40 pairs of runs that differ in known ways: does the attribution name what was planted?
+planted: export PYTHONDONTWRITEBYTECODE =
+planted: $(VENV)/installed-dev
+	$(BIN)/python bench/planted.py
 
 # beside MLflow, which is installed into an environment of its own
 peers: $(VENV)/installed-dev

@@ -97,3 +97,28 @@ def test_what_is_not_source_is_known(tmp_path: Path) -> None:
     project = declare_table(open_project(tmp_path), "t", TableSetting(path="data/t"))
     project = declare_table(project, "far", TableSetting(path=os.path.relpath("/elsewhere", tmp_path)))
     assert project.folders_of_data == [".lin", "data/t"]
+
+
+def test_a_project_in_a_scratch_folder_stands_for_the_live_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, scratch = tmp_path / "live", tmp_path / "scratch"
+    live.mkdir()
+    project, _ = create_project(live, name="p")
+    then = Path(f"{scratch}{live}")
+    then.mkdir(parents=True)
+    (then / "lineage.toml").write_text(
+        '[project]\nname = "then"\n[tables.a]\npath = "a"\n[tables.b]\npath = "/b/../c"\n'
+    )
+    monkeypatch.setenv("LIN_SCRATCH", str(scratch))
+    assert open_project(live).scratch is None
+    found = open_project(then, store=str(project.store_root))
+    assert (found.config.project.name, found.store_root, found.scratch) == ("then", live / ".lin", scratch)
+    assert {name: table.path for name, table in found.config.tables.items()} == {"a": "a", "b": f"{scratch}/c"}
+    places = [then / "a", scratch / "c", live / "a", Path("/d")]
+    assert [found.locate(place) for place in places] == [
+        project.locate(Path(p)) for p in (live / "a", "/c", live / "a", "/d")
+    ]
+    declared = declare_table(found, "d", TableSetting(path="/e"))
+    assert declared.config.tables["d"].path == f"{scratch}/e"
+    assert 'path = "/e"' in (then / "lineage.toml").read_text()
+    monkeypatch.delenv("LIN_SCRATCH")
+    assert open_project(then, store=str(project.store_root)).scratch is None

@@ -1,15 +1,24 @@
-"""A project: the folder with `lineage.toml`, what it declares, and the store. Finding, making and extending it."""
+"""A project: the folder with `lineage.toml`, what it declares, and the store. Finding, making and extending it.
+
+In a re-run the project lies in a scratch folder that stands for the root of the file system: each path there stands
+for the one that is left without the folder in front, and records name that one.
+"""
 
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from lin.config import FILE_NAME, Config, ProjectSetting, TableSetting, check_name, parse_config, read_config
 from lin.errors import ConflictError, NotFoundError, OutsideError
 from lin.store.store import Store, create_store, local_backend, open_store
+
+SCRATCH_VARIABLE = "LIN_SCRATCH"
+"""Names the scratch folder to the processes of a re-run."""
 
 STARTER = """
 # A table: `lin add housing housing.csv --key ID` writes this.
@@ -32,13 +41,17 @@ STARTER = """
 
 @dataclass(frozen=True)
 class Project:
-    """An opened project. Paths in records are relative to `store_root`; those in `lineage.toml` to `root`."""
+    """An opened project. Paths in records are relative to `store_root`; those in `lineage.toml` to `root`.
+
+    `scratch` is the folder that stands for the root of the file system, where this is the project of a re-run.
+    """
 
     root: Path
     config: Config
     store: Store
     store_root: Path
     actor: str
+    scratch: Path | None = None
 
     @property
     def folders_of_data(self) -> list[str]:
@@ -49,8 +62,11 @@ class Project:
         return sorted(place.relative_to(root).as_posix() for place in inside)
 
     def locate(self, path: Path) -> str:
-        """`path` as records hold it: relative to the store."""
-        return Path(os.path.relpath(path.resolve(), self.store_root.resolve())).as_posix()
+        """`path` as records hold it: relative to the store, and what it stands for in a re-run."""
+        place = path.resolve()
+        if self.scratch is not None and place.is_relative_to(self.scratch):
+            place = "/" / place.relative_to(self.scratch)
+        return Path(os.path.relpath(place, self.store_root.resolve())).as_posix()
 
 
 def find_root(start: Path) -> Path | None:
@@ -61,6 +77,9 @@ def find_root(start: Path) -> Path | None:
 def open_project(start: Path, *, store: str | None = None) -> Project:
     """Open the project that `start` lies in. `store` is used instead of the declared one.
 
+    In a process of a re-run, told by `LIN_SCRATCH`, tables that are declared by absolute paths are those of the scratch
+    folder.
+
     Raises:
         NotFoundError: no project, or no store. UsageError: `lineage.toml` is wrong. StoreError: damaged or newer.
     """
@@ -70,13 +89,27 @@ def open_project(start: Path, *, store: str | None = None) -> Project:
         raise NotFoundError(f"there is no {FILE_NAME} in {start} or above it", hint="lin init")
     config = read_config(root / FILE_NAME) if root else Config(project=ProjectSetting(name=start.name))
     backend = local_backend(store, start) if store else local_backend(config.project.store, root or start)
-    return Project(
+    project = Project(
         root=root or start,
         config=config,
         store=open_store(backend),
         store_root=backend.root,
         actor=current_actor(),
     )
+    scratch = os.environ.get(SCRATCH_VARIABLE)
+    return in_scratch(project, Path(scratch)) if scratch and project.root.is_relative_to(scratch) else project
+
+
+def in_scratch(project: Project, scratch: Path) -> Project:
+    """The project as that of a re-run: it lies below `scratch`, and so do all the tables that it declares."""
+    tables = {name: _moved(setting, scratch) for name, setting in project.config.tables.items()}
+    return replace(project, config=msgspec.structs.replace(project.config, tables=tables), scratch=scratch)
+
+
+def _moved(table: TableSetting, scratch: Path) -> TableSetting:
+    if not table.path.startswith("/"):
+        return table
+    return msgspec.structs.replace(table, path=f"{scratch}{os.path.normpath(table.path)}")
 
 
 def create_project(folder: Path, *, name: str | None = None, store: str | None = None) -> tuple[Project, bool]:
@@ -130,13 +163,8 @@ def declare_table(project: Project, name: str, setting: TableSetting) -> Project
     extended = text.rstrip("\n") + "\n\n" + _toml({"tables": {name: section}})
     config = parse_config(extended)  # before it is written: an inline `tables = {…}` cannot be extended
     _write(path, extended, replace=True)
-    return Project(
-        root=project.root,
-        config=config,
-        store=project.store,
-        store_root=project.store_root,
-        actor=project.actor,
-    )
+    declared_too = replace(project, config=config)
+    return declared_too if project.scratch is None else in_scratch(declared_too, project.scratch)
 
 
 def current_actor() -> str:

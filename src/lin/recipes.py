@@ -7,14 +7,16 @@ from typing import Literal
 
 from lin.records import FileRef, Fit, ModelRef, Param, Record, TableRef
 
-Part = Literal["inserted", "deleted", "updated", "order"]
+Part = Literal["inserted", "deleted", "updated", "order", "column order"]
 
 
 class Mix(Record, frozen=True, tag_field="type", tag="mix"):
     """Rows that no version of a table has: those of `base`, with a part of what changed from there to `other`.
 
-    `parts` says which changes of rows are taken over, `columns` of which columns: of the rows that were updated, and
-    of those that only one version has. None means all of them. With all parts and all columns it is `other`.
+    `parts` says which changes are taken over: rows that were `inserted`, rows that were `deleted`, columns that were
+    `updated`, with all their cells, the `order` of rows, and the `column order`. `columns` are the updated ones: those
+    with other cells, added, dropped or of another type; None means all. `key` tells which rows belong together; if it
+    is empty, rows that are equal do. With all parts and all columns it is `other`, with none `base`.
     """
 
     base: TableRef

@@ -8,6 +8,7 @@ def test_lists_them(lin):
     result = lin("artifacts", "boston@1")
     assert result.text == snapshot("""\
 artifact              kind      size  sha256
+golden.parquet        table  00.0 kB  ############
 model/model.skops     model   0.0 kB  ############
 prediction_error.png  image  00.0 kB  ############
 predictions.parquet   table   0.0 kB  ############
@@ -15,6 +16,7 @@ residuals.png         image  00.0 kB  ############
 """)
     assert (result.code, result.err) == (0, "")
     assert [each["kind"] for each in lin("artifacts", "boston@1", "--json").json()] == [
+        "table",
         "model",
         "image",
         "table",

@@ -24,7 +24,7 @@ kept: 6 runs, N blobs that are needed
         (
             0,
             """\
-would take 1 deleted run, 4 blobs: 0 kB
+would take 1 deleted run, 5 blobs: 0 kB
 run       name             deleted (UTC)        by   reason
 ########  Lasso alpha=0.5  0000-00-00 00:00:00  ann  wrong split
 kept: 5 runs, N blobs that are needed

@@ -58,6 +58,7 @@ def test_a_run(lin):
             "rmse    1.63747… ",
             "",
             "artifact              kind      size",
+            "golden.parquet        table  00.0 kB",
             "model/model.skops     model   0.0 kB",
             "prediction_error.png  image  00.0 kB",
             "predictions.parquet   table   0.0 kB",

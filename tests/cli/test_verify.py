@@ -7,15 +7,21 @@ def test_different_runs(lin):
     assert lines == snapshot(
         [
             "different: run ######## against ########",
-            "differs                            ########            ########",
-            "param        alpha                 1.0                 -",
-            "param        random_state          567248              1",
-            "metric       mae                   -                   1.09080… ",
-            "metric       r2                    0.88447… 0.89615… ",
-            "metric       rmse                  1.96698… 1.63747… ",
-            "predictions  rows                  67                  102",
-            "largest difference: 0.329509",
-            "input: housing@0 -> housing@1, other data",
+            "compared: 2 params, 2 metrics, 5 artifacts, 506 golden predictions",
+            "differs                                   ########            ########",
+            "param               alpha                 1.0                 -",
+            "param               random_state          567248              1",
+            "metric              mae                   -                   1.09080… ",
+            "metric              r2                    0.88447… 0.89615… ",
+            "metric              rmse                  1.96698… 1.63747… ",
+            "predictions         rows                  67                  102",
+            "golden predictions  506 of 506 rows       24.54462… 24.51932… ",
+            "largest difference: 0.353476",
+            "what is recorded of them differs in: data, params, seed",
+            "data: housing@0 -> housing@1, other data",
+            "params: metrics rmse r2 -> none",
+            "params: rows medv is not null -> none",
+            "seed: seed 567248 -> 1",
         ]
     )
     assert (result.code, result.err) == (1, "")
@@ -23,7 +29,16 @@ def test_different_runs(lin):
 
 def test_a_run_is_identical_to_itself(lin):
     result = lin("verify", "boston@1", "Ridge alpha=1.0")
-    assert (result.code, result.text, result.err) == snapshot((0, "identical: run ######## against ########\n", ""))
+    assert (result.code, result.text, result.err) == snapshot(
+        (
+            0,
+            """\
+identical: run ######## against ########
+compared: 3 params, 2 metrics, 5 artifacts, 67 predictions, 506 golden predictions
+""",
+            "",
+        )
+    )
 
 
 def test_within_a_tolerance(lin):

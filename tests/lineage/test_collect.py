@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_record
 
 from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
 from lin.events import Register
@@ -21,7 +22,20 @@ from lin.ids import day_of, new_id
 from lin.lineage.collect import Collected, collect, parse_age
 from lin.lineage.delete import delete_runs, undelete_runs
 from lin.project import Project, create_project, open_project
-from lin.records import Artifact, Sealed, Source, SourceFile, SourceTree, digest, encode
+from lin.recipes import Mix, Recipe
+from lin.records import (
+    Artifact,
+    Environment,
+    ModelRef,
+    Package,
+    Sealed,
+    Source,
+    SourceFile,
+    SourceTree,
+    TableRef,
+    digest,
+    encode,
+)
 from lin.runs.deleted import deleted_runs, read_deletions
 from lin.runs.host import capture_host, capture_process
 from lin.runs.needs import hold_named
@@ -30,6 +44,7 @@ from lin.store.local import LocalBackend
 from lin.store.store import Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ENVIRONMENT = encode(Environment("3.11.7", "cpython", "cpython-311", "Linux", "x86_64", []))
 
 
 class Lab:
@@ -48,7 +63,7 @@ class Lab:
         process = capture_process()
         captured = Capture(
             source=Source(tree=blobs.put(encode(tree))),
-            environment=blobs.put(b"environment"),
+            environment=blobs.put(ENVIRONMENT),
             host=capture_host(),
             process=replace_process(process) if dead else process,
         )
@@ -82,9 +97,7 @@ class Lab:
 
 def replace_process(process):
     """The same on this boot, but with a pid that nobody has."""
-    from msgspec.structs import replace as replaced
-
-    return replaced(process, pid=0)
+    return replace_record(process, pid=0)
 
 
 @pytest.fixture
@@ -118,7 +131,7 @@ def test_what_only_a_deleted_run_needs_goes_and_the_rest_stays(lab: Lab) -> None
     assert (taken.blobs, taken.kept.runs, taken.kept.blobs) == (3, 1, 4)  # its file, its tree, its artifact
     assert not lab.folder(gone).exists()
     assert lab.folder(live).exists()
-    assert [lab.has(data) for data in (b"shared", b"environment", b"print()\n", b"only gone's\n", b"x" * 5000)] == [
+    assert [lab.has(data) for data in (b"shared", ENVIRONMENT, b"print()\n", b"only gone's\n", b"x" * 5000)] == [
         True,
         True,
         True,
@@ -126,6 +139,58 @@ def test_what_only_a_deleted_run_needs_goes_and_the_rest_stays(lab: Lab) -> None
         False,
     ]
     assert set(after) - set(before) == {"events/000000000002.json"}
+
+
+def test_what_a_recipe_names_stays_with_its_run(lab: Lab) -> None:
+    kept = {name: name.encode() for name in ("code", "own", "base", "other", "plain", "rows", "model", "version")}
+    run = record_cell(lab.project, kept)
+    lab.gc()
+    assert [name for name, data in kept.items() if not lab.has(data)] == []
+    lab.delete(run)
+    lab.gc()
+    assert {name for name, data in kept.items() if lab.has(data)} == {"model", "version"}
+
+
+def record_cell(project: Project, contents: dict[str, bytes]) -> str:
+    """A run whose recipe names all of `contents` but the last two, which an event names."""
+    put = {name: project.store.blobs.put(data) for name, data in contents.items()}
+    trees = [SourceTree([SourceFile("a.py", put[name], len(contents[name]))]) for name in ("code", "own")]
+    source, own = (project.store.blobs.put(encode(tree)) for tree in trees)
+    editable = Environment("3", "cpython", "x", "Linux", "x", [Package("mine", "1", editable=True, source=own)])
+    table = TableRef("t", "../t", 0, put["base"], 1)
+    recipe = Recipe(
+        kind="train",
+        name="cell",
+        tables=[Mix(table, replace_record(table, pin=put["other"]), ["k"]), replace_record(table, pin=put["plain"])],
+        models=[ModelRef("m", 1, put["model"])],
+        source=source,
+        environment=project.store.blobs.put(encode(editable)),
+        golden=put["rows"],
+    )
+    begun = Lab(project.root).begin(project, "cell")
+    begun.seal("finished")
+    named = project.store.blobs.put(encode(recipe))
+    run = begin_run(project, captured_of(begun), kind="cell", name="cell", recipe=named)
+    run.seal("finished")
+    change = Register(model="m", version=1, run=begun.id, artifact="a", sha256=put["model"], golden=put["version"])
+    project.store.events.append(lambda _: change, actor="ann", op_id=new_id(), now=NOW)
+    return run.id
+
+
+def test_nothing_goes_while_a_recipe_cannot_be_read(lab: Lab) -> None:
+    project = lab.project
+    begun = lab.begin(project, "cell")
+    recipe = project.store.blobs.put(b"{}")
+    begin_run(project, captured_of(begun), kind="cell", name="cell", recipe=recipe)
+    with pytest.raises(StoreError, match="so no blob can go: recipe"):
+        lab.gc()
+
+
+def captured_of(recorder: Recorder) -> Capture:
+    start = recorder.start
+    assert start.source is not None
+    assert start.environment is not None
+    return Capture(source=start.source, environment=start.environment, host=start.host, process=start.process)
 
 
 def test_twice_takes_nothing_more(lab: Lab) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lin.data.history import VersionInfo
 from lin.errors import NotFoundError
-from lin.lineage.feedback import Feedback, find_feedback, walk_back
+from lin.lineage.feedback import Feedback, find_feedback, find_written_back, walk_back
 from lin.models.registry import ModelVersion
 from lin.project import Project
 from lin.runs.query import read_run
@@ -63,6 +63,42 @@ def test_a_table_that_is_gone_cannot_be_asked(told) -> None:
     shutil.rmtree(told.story.table.root)
     with pytest.raises(NotFoundError, match="not a Delta table"):
         feedback_of(told, "second")
+
+
+# --- how much of it ---------------------------------------------------------------------------------------------------
+
+
+def written_back(told, run: str):
+    project = told.story.project
+    return find_written_back(project, read_run(project.store, run))
+
+
+def test_the_columns_and_cells_are_those_that_differ_where_no_record_tells_them(told) -> None:
+    assert written_back(told, told.runs["first"]) == []
+    (found,) = written_back(told, told.runs["second"])
+    assert (found.table, found.read, found.written, found.model, found.user) == ("housing", 1, 1, "boston@1", "ann")
+    assert (found.column, found.cells, found.kept, found.rows, found.role) == ("guess", 2, 2, 2, None)
+
+
+def test_cells_that_were_written_again_are_no_longer_predictions(told) -> None:
+    from deltalake import DeltaTable
+
+    story = told.story
+    story.restore(1)  # version 3
+    DeltaTable(story.table.root).update({"guess": "99.0"}, predicate="ID = 1")  # version 4
+    (found,) = written_back(told, story.train().id)
+    assert (found.read, found.cells, found.kept) == (4, 2, 1)
+
+
+def test_without_a_key_nobody_knows_how_many_are_left(told) -> None:
+    story = told.story
+    story.restore(1)
+    story.append(9)
+    path = story.project.root / "lineage.toml"
+    path.write_text(path.read_text().replace('key = ["ID"]', "").replace('key = [\n    "ID",\n]', ""))
+    told = told._replace(story=type(story)(story.project.root))
+    (found,) = written_back(told, told.story.train().id)
+    assert (found.cells, found.kept) == (2, None)
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """What a reference means, what is ambiguous, and that no name reaches outside."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from lin.errors import LinError, NotFoundError, UsageError
 from lin.ids import short
-from lin.lineage.references import TableAt, find_run_behind, resolve
-from lin.models.registry import ModelVersion, promote
+from lin.lineage.references import TableAt, find_meant, find_pair, find_run_behind, list_holders, resolve
+from lin.models.registry import ModelVersion, promote, read_events, read_registry
 from lin.project import Project
 from lin.runs.query import RunInfo
 from lin.runs.record import begin_run, capture
@@ -127,3 +129,78 @@ def test_hostile_references_are_refused_in_words(promoted: Project, reference: s
         with pytest.raises(LinError) as caught:
             look(promoted, reference)
         assert isinstance(caught.value, NotFoundError | UsageError), caught.value
+
+
+# --- then and now, before and after -----------------------------------------------------------------------------------
+
+
+def versions(project: Project, *references: str, as_of: datetime | None = None) -> list[int | None]:
+    pair = find_pair(project, references, as_of=as_of)
+    assert all(meant.version is None or meant.run.id == meant.version.run for meant in pair)
+    return [meant.version and meant.version.version for meant in pair]
+
+
+def test_what_a_stage_meant_at_a_moment(told) -> None:
+    project = told.story.project
+    promote(project, "boston@1", "production")
+    then = read_events(project.store)[-1].time
+    promote(project, "boston@3", "production")
+    assert versions(project, "boston@production", as_of=then) == [1, 3]
+    assert versions(project, "boston@production", as_of=datetime.now(UTC)) == [3, 3]
+    assert versions(project, "boston@2", as_of=then) == [2, 2]
+    with pytest.raises(NotFoundError, match=r"^at \d{4}-.* UTC, no version of model 'boston' is in production"):
+        versions(project, "boston@production", as_of=then - timedelta(microseconds=1))
+    with pytest.raises(NotFoundError, match=r"^at .*there is no model 'boston'"):
+        versions(project, "boston@production", as_of=datetime(2000, 1, 1, tzinfo=UTC))
+    with pytest.raises(UsageError, match="is a run, which is always the same"):
+        versions(project, "last", as_of=then)
+    with pytest.raises(UsageError, match="--as-of is for one reference"):
+        versions(project, "boston@1", "boston@2", as_of=then)
+
+
+def test_the_past_is_a_fold_that_ends_there(told) -> None:
+    store = told.story.project.store
+    promote(told.story.project, "boston@2", "production")
+    events = read_events(store)
+    assert [read_events(store, as_of=event.time) for event in events] == [events[: at + 1] for at in range(len(events))]
+    assert [version.stage for version in read_registry(store, as_of=events[-2].time)["boston"]] == ["none"] * 3
+
+
+def test_what_came_before(told) -> None:
+    project = told.story.project
+    for holder in (1, 3, 1, 2):
+        promote(project, f"boston@{holder}", "production")
+    assert list_holders(read_events(project.store), "boston", "production") == [1, 3, 1, 2]
+    assert versions(project, "boston@production") == [1, 2]
+    assert versions(project, "models:/boston/Production") == [1, 2]
+    assert versions(project, "boston@3") == [2, 3]
+    assert versions(project, "boston@latest") == [2, 3]
+    promote(project, "boston@2", "production")  # once more changes nobody's place
+    assert versions(project, "boston@production") == [1, 2]
+
+
+def test_before_a_re_run_comes_the_run_that_it_re_runs(told) -> None:
+    project = told.story.project
+    again = begin_run(project, capture(project), kind="train", name="again", parent=told.runs["first"])
+    again.seal("finished")
+    before, after = find_pair(project, [again.id])
+    assert (before.run.id, after.run.id) == (told.runs["first"], again.id)
+    with pytest.raises(UsageError, match="is no re-run"):
+        find_pair(project, [told.runs["first"]])
+
+
+def test_there_may_be_nothing_before(told) -> None:
+    project = told.story.project
+    with pytest.raises(UsageError, match=r"^no version came before boston@1$"):
+        find_pair(project, ["boston@1"])
+    promote(project, "boston@2", "staging")
+    with pytest.raises(UsageError, match=r"^no version of 'boston' was in staging before boston@2$"):
+        find_pair(project, ["boston@staging"])
+
+
+def test_two_are_taken_as_they_are_named_and_no_more(told) -> None:
+    project = told.story.project
+    assert versions(project, "boston@3", told.runs["first"]) == [3, None]
+    assert find_meant(project, "boston@3").run.id == told.runs["third"]
+    with pytest.raises(UsageError, match="3 are named"):
+        find_pair(project, ["boston@1", "boston@2", "boston@3"])

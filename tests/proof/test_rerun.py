@@ -1,31 +1,39 @@
 """A re-run from its record alone: whatever the table, the files and the folder are now; or a clear refusal."""
 
+import dataclasses
 import shutil
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from lin.config import ExperimentSetting, ModelSetting
 from lin.data.tables import open_table
 from lin.errors import NotFoundError, NotReproducibleError, OutsideError, UsageError
-from lin.events import Receipt
-from lin.ids import new_id
 from lin.lineage.card import read_model_card
 from lin.models.predict import fill_table
 from lin.models.registry import find_version, read_receipts, read_registry
 from lin.project import Project, open_project
-from lin.proof.rerun import Rerun, execute_plan, plan_rerun, recorded_environment
-from lin.records import SourceTree, decode, encode
+from lin.proof.build import LIN, TOOLS
+from lin.proof.changes import Changes
+from lin.proof.recipe import read_environment, recipe_of
+from lin.proof.rerun import Rerun, _differ_from_here, execute_plan, plan_rerun
+from lin.records import encode
 from lin.runs.execute import run_command
 from lin.runs.query import RunInfo, list_runs, read_run
-from lin.runs.record import Recorder
-from lin.runs.train import plan_fits, run_sweep
+from lin.runs.record import begin_run, capture
+
+MODES = """\
+import os, random
+from pathlib import Path
+mode = os.environ.get("MODE", "plain")
+open("out.csv", "w").write({"noisy": str(random.random()), "other": "two"}.get(mode, "one"))
+raise SystemExit(3 if mode == "broken" else 0)
+"""
 
 
-def rerun(project: Project, reference: str) -> Rerun:
-    return execute_plan(project, plan_rerun(project, reference))
+def rerun(project: Project, reference: str, **options: int) -> Rerun:
+    return execute_plan(project, plan_rerun(project, reference), **options)
 
 
 def all_runs(project: Project) -> list[str]:
@@ -38,64 +46,146 @@ def model_run(project: Project, reference: str) -> RunInfo:
     return read_run(project.store, find_version(read_registry(project.store), reference).run)
 
 
+def record(project: Project, code: str = MODES) -> RunInfo:
+    """A run of a program of the project's."""
+    (project.root / "program.py").write_text(code)
+    run_id, _ = run_command(project, [sys.executable, "program.py"], folder=project.root)
+    return read_run(project.store, run_id)
+
+
 # --- the same again ---------------------------------------------------------------------------------------------------
 
 
-def test_it_reads_the_recorded_version_and_leaves_a_receipt(fitted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = open_table(fitted, "housing")
-    fill_table(fitted, "boston@1", table, "medv")  # the live table has moved on
+def test_a_fit_is_identical_wherever_the_project_is_now(
+    fitted: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_table(fitted, "boston@1", open_table(fitted, "housing"), "medv")  # the live table has moved on
     monkeypatch.setenv("OMP_NUM_THREADS", "3")  # and so has the shell
-    original = model_run(fitted, "boston@1")
-    result = rerun(fitted, "boston@1")
+    elsewhere = tmp_path / "some where" / "else"
+    shutil.move(fitted.root, elsewhere)
+    project = open_project(elsewhere)
+    original = model_run(project, "boston@1")
+    plan = plan_rerun(project, "boston@1")
+    assert (plan.changed, plan.foreign) == ([], False)
+    assert plan.lines[0].startswith(f"re-running {original.id[-8:]} of ann, ")
+    assert plan.lines[1:] == [
+        "  sklearn.linear_model.Ridge, on housing@0",
+        "  in this environment, which is the recorded one",
+    ]
+    result = execute_plan(project, plan)
     assert (result.verdict, result.verification.same, result.run) == ("identical", True, original.id)
-    assert table.log.head() == 1
+    assert (result.verification.axes, result.drift, result.disagreement) == ([], [], None)
+    compared = result.verification.compared
+    assert (compared.metrics, compared.predictions, compared.golden) == (3, 6, 45)
+    assert open_table(project, "housing").log.head() == 1
 
-    again = read_run(fitted.store, result.rerun)
+    again = read_run(project.store, result.rerun)
+    assert result.reruns == [again.id]
     assert (again.parent, again.fit, again.experiment) == (original.id, original.fit, "housing")
     assert (again.metrics, again.artifacts, again.inputs) == (original.metrics, original.artifacts, original.inputs)
     assert again.source == original.source
-    assert again.actor == "ann"
-    assert not [line for line in result.verification.context if line.startswith(("source", "input", "host"))]
-    environment = recorded_environment(fitted, again)
+    environment = read_environment(project, again)
     assert environment is not None
     assert "OMP_NUM_THREADS" not in environment.variables
 
-    (receipt,) = read_receipts(fitted.store, original.id)
-    assert receipt == Receipt(
-        run=original.id, rerun=again.id, verdict="identical", differences=result.verification.context
-    )
-    assert fitted.store.events.read()[-1].actor == "ann"
-    card = read_model_card(fitted, find_version(read_registry(fitted.store), "boston@1"))
+    (receipt,) = read_receipts(project.store, original.id)
+    assert (receipt.rerun, receipt.verdict, receipt.changed) == (again.id, "identical", [])
+    assert (receipt.repeats, receipt.tolerance, receipt.actor) == (1, None, "ann")
+    assert receipt.time == project.store.events.read()[-1].time
+    card = read_model_card(project, find_version(read_registry(project.store), "boston@1"))
     assert card.run.receipts == [receipt]
 
 
 def test_it_runs_the_recorded_source_of_the_projects_own_estimator(fitted: Project) -> None:
     (fitted.root / "shift.py").write_text("SHIFT = 1000\n")
     (fitted.root / "proof_models.py").unlink()
-    result = rerun(fitted, "own@1")
-    assert result.verdict == "identical"
-    again = read_run(fitted.store, result.rerun)
-    assert again.source == model_run(fitted, "own@1").source
-    assert not [line for line in result.verification.context if line.startswith("source")]
+    assert rerun(fitted, "own@1").verdict == "identical"
 
 
-def test_it_works_after_the_project_was_moved(fitted: Project, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "some where" / "else"
-    shutil.move(fitted.root, elsewhere)
-    moved = open_project(elsewhere)
-    assert rerun(moved, "boston@1").verdict == "identical"
+def test_a_command_is_judged_by_what_it_wrote(project: Project) -> None:
+    run = record(project)
+    result = rerun(project, run.id)
+    assert (result.verdict, result.verification.compared.files, len(result.reruns)) == ("identical", 1, 1)
+    assert read_run(project.store, result.rerun).kind == "command"
+    assert rerun(project, result.rerun).verdict == "identical"  # a re-run can be re-run
 
 
-def test_a_failing_re_run_says_why_and_is_a_failed_run(fitted: Project) -> None:
-    plan = plan_rerun(fitted, "boston@1")
-    table = open_table(fitted, "housing")
-    path = table.root / table.log.snapshot().files[0].path
-    path.write_bytes(path.read_bytes()[:-1] + b"?")  # between the look and the run
-    before = all_runs(fitted)
-    with pytest.raises(OutsideError, match=rf"the re-run of {plan.run.id[-8:]} failed: data file .* was altered"):
-        execute_plan(fitted, plan)
-    assert all_runs(fitted) == before
-    assert read_receipts(fitted.store, plan.run.id) == []
+# --- what is not the same ---------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_does_not_agree_with_itself_is_inconclusive(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODE", "noisy")
+    run = record(project)
+    said: list[str] = []
+    result = execute_plan(project, plan_rerun(project, run.id), report=said.append)
+    assert (result.verdict, result.verification.same, len(result.reruns)) == ("inconclusive", False, 2)
+    assert result.disagreement is not None
+    assert [result.disagreement.first, result.disagreement.second] == result.reruns
+    assert result.verification.context[0].startswith("it does not agree with itself: re-runs ")
+    assert result.verification.context[0].endswith("differ in file out.csv")
+    assert said[-1].startswith("different: once more")
+    (receipt,) = read_receipts(project.store, run.id)
+    assert (receipt.verdict, receipt.repeats) == ("inconclusive", 2)
+
+
+def test_a_program_that_agrees_with_itself_and_not_with_its_record_is_different(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = record(project)
+    monkeypatch.setenv("MODE", "other")  # nothing that was recorded
+    result = rerun(project, run.id)
+    assert (result.verdict, len(result.reruns), result.disagreement) == ("different", 2, None)
+    assert result.verification.axes == []
+    assert [(d.what, d.name) for d in result.verification.differences] == [("file", "out.csv")]
+    once = rerun(project, run.id, repeat=1)
+    assert (once.verdict, len(once.reruns)) == ("different", 1)
+
+
+def test_a_program_that_fails_now_is_different(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = record(project)
+    monkeypatch.setenv("MODE", "broken")
+    result = rerun(project, run.id)
+    assert (result.verdict, len(result.reruns)) == ("different", 2)
+    assert [(d.what, d.first, d.second) for d in result.verification.differences] == [
+        ("status", "finished", "failed"),
+        ("exit code", 0, 3),
+    ]
+    assert rerun(project, result.rerun).verdict == "identical"  # it fails in the same way, and writes the same
+
+
+def test_all_of_several_re_runs_must_agree(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = record(project)
+    result = rerun(project, run.id, repeat=3)
+    assert (result.verdict, len(result.reruns)) == ("identical", 3)
+    (receipt,) = read_receipts(project.store, run.id)
+    assert (receipt.repeats, receipt.rerun) == (3, result.rerun)
+    monkeypatch.setenv("MODE", "noisy")
+    noisy = rerun(project, run.id, repeat=5)
+    assert (noisy.verdict, len(noisy.reruns)) == ("inconclusive", 2)  # it is known after two
+
+
+def test_runs_that_leave_nothing_are_inconclusive_and_agree(project: Project) -> None:
+    run_id, _ = run_command(project, ["true"], folder=project.root)
+    result = rerun(project, run_id, repeat=2)
+    assert (result.verdict, result.disagreement, len(result.reruns)) == ("inconclusive", None, 2)
+    assert "nothing to compare" in result.verification.context[0]
+
+
+# --- with something changed -------------------------------------------------------------------------------------------
+
+
+def test_a_changed_parameter_is_named_in_verdict_and_receipt(fitted: Project) -> None:
+    plan = plan_rerun(fitted, "boston@1", Changes(params={"alpha": 2.0}))
+    assert plan.changed == ["alpha 0.1 -> 2.0"]
+    assert plan.lines[-1] == "  changed: alpha 0.1 -> 2.0"
+    result = execute_plan(fitted, plan, tolerance=1e-9)
+    assert (result.verdict, result.changed, len(result.reruns)) == ("different", plan.changed, 1)
+    assert result.verification.axes == ["params"]
+    (receipt,) = read_receipts(fitted.store, plan.run.id)
+    assert (receipt.changed, receipt.tolerance) == (plan.changed, 1e-9)
+    assert {"param alpha", "metric rmse"} <= set(receipt.differences)
 
 
 # --- what cannot be re-run --------------------------------------------------------------------------------------------
@@ -106,80 +196,35 @@ def data_file(project: Project) -> Path:
     return table.root / table.log.snapshot(0).files[0].path
 
 
-def append_byte(path: Path) -> None:
-    path.write_bytes(path.read_bytes() + b"x")
-
-
-def flip_byte(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def rewrite_link(path: Path) -> None:
-    path.rename(path.with_name("moved"))
-    path.symlink_to("moved")
-
-
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        (Path.unlink, "is missing"),
-        (append_byte, "was altered"),
-        (flip_byte, "was altered"),
-        (rewrite_link, "symbolic link"),
-    ],
-)
-def test_data_that_is_not_what_it_was_is_named_and_nothing_runs(
-    fitted: Project, damage: Callable[[Path], object], told: str
-) -> None:
-    path, before = data_file(fitted), all_runs(fitted)
-    damage(path)
-    with pytest.raises(NotReproducibleError, match="1 data files of housing@0 are not what they were") as caught:
-        plan_rerun(fitted, "boston@1")
-    assert path.name in caught.value.message
-    assert told in caught.value.message
-    assert caught.value.exit_code == 14
-    assert all_runs(fitted) == before
-    assert read_receipts(fitted.store, model_run(fitted, "boston@1").id) == []
-
-
-def test_a_table_that_is_gone_is_told(fitted: Project) -> None:
-    name = data_file(fitted).name
-    shutil.rmtree(fitted.root / "data")
-    with pytest.raises(NotReproducibleError, match=name):
-        plan_rerun(fitted, "boston@1")
-
-
-def blob(project: Project, sha256: str) -> Path:
-    return project.store_root / "blobs" / sha256[:2] / sha256
-
-
-def test_a_pin_or_source_that_the_store_has_lost_is_told_before_anything_runs(fitted: Project) -> None:
+def test_all_that_is_missing_is_listed_and_nothing_runs(fitted: Project) -> None:
     run = model_run(fitted, "boston@1")
-    assert run.source is not None
-    tree = fitted.store.blobs.read(run.source.tree)
     before = all_runs(fitted)
-    shift = next(f for f in decode(tree, SourceTree, where="it").files if f.path == "shift.py")
-    for lost, told in (
-        (run.table_inputs[0].pin, "is missing from the store"),
-        (shift.sha256, r"1 files of its source are gone from the store: shift\.py"),
-        (run.source.tree, "the list of its files"),
-    ):
-        kept = blob(fitted, lost).read_bytes()
-        blob(fitted, lost).unlink()
-        with pytest.raises(NotReproducibleError, match=told):
-            plan_rerun(fitted, "boston@1")
-        fitted.store.blobs.put(kept)
-    assert all_runs(fitted) == before
-    assert plan_rerun(fitted, "boston@1").run == run
-
-
-def test_what_is_no_fit_is_refused(fitted: Project) -> None:
-    command, _ = run_command(fitted, ["true"], folder=fitted.root)
-    with pytest.raises(NotReproducibleError, match="it is a command run") as caught:
-        plan_rerun(fitted, command)
+    data_file(fitted).unlink()
+    assert run.source is not None
+    tree = fitted.store_root / "blobs" / run.source.tree[:2] / run.source.tree
+    tree.unlink()
+    with pytest.raises(NotReproducibleError, match=r"1 of 1 data files of housing@0 are missing or altered") as caught:
+        plan_rerun(fitted, "boston@1")
+    assert "the list of its source files" in caught.value.message
+    assert caught.value.hint is not None
+    assert "restore the files of table 'housing' from a backup; restore the folder 'blobs'" in caught.value.hint
     assert caught.value.exit_code == 14
+    assert all_runs(fitted) == before
+    assert read_receipts(fitted.store, run.id) == []
+
+
+def test_data_that_changes_after_the_look_makes_no_run(fitted: Project) -> None:
+    plan = plan_rerun(fitted, "boston@1")
+    path = data_file(fitted)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    before = all_runs(fitted)
+    with pytest.raises((OutsideError, NotReproducibleError), match="was altered"):
+        execute_plan(fitted, plan)
+    assert all_runs(fitted) == before
+    assert read_receipts(fitted.store, plan.run.id) == []
+
+
+def test_what_is_no_fit_and_no_command_is_refused(fitted: Project) -> None:
     imported = next(run for run in list_runs(fitted.store, kinds=None).runs if run.kind == "import")
     with pytest.raises(NotReproducibleError, match="it is an import run"):
         plan_rerun(fitted, imported.id)
@@ -188,29 +233,69 @@ def test_what_is_no_fit_is_refused(fitted: Project) -> None:
             plan_rerun(fitted, reference)
 
 
-def test_a_fit_that_failed_is_not_re_run(fitted: Project) -> None:
-    models = [ModelSetting(estimator="sklearn.linear_model.Ridge", params={"alpha": -1.0})]
-    table = open_table(fitted, "housing")
-    experiment = ExperimentSetting(table="housing", target="medv", rows="medv is not null", models=models)
-    (run,) = run_sweep(fitted, table, plan_fits(experiment, table), experiment=None)
-    with pytest.raises(NotReproducibleError, match="it is failed"):
-        plan_rerun(fitted, run.id)
-
-
-def test_a_wrong_tolerance_is_refused_before_anything_runs(fitted: Project) -> None:
-    before = all_runs(fitted)
+def test_wrong_wishes_are_refused_before_anything_runs(project: Project) -> None:
+    plan = plan_rerun(project, record(project).id)
+    before = all_runs(project)
     with pytest.raises(UsageError, match="the tolerance nan"):
-        execute_plan(fitted, plan_rerun(fitted, "boston@1"), tolerance=float("nan"))
-    assert all_runs(fitted) == before
+        execute_plan(project, plan, tolerance=float("nan"))
+    with pytest.raises(UsageError, match="cannot be re-run 0 times"):
+        execute_plan(project, plan, repeat=0)
+    assert all_runs(project) == before
 
 
-def test_the_plan_tells_how_the_environment_has_drifted(fitted: Project) -> None:
-    plan = plan_rerun(fitted, "boston@1")
-    assert plan.drift == []
-    assert (plan.fit, plan.input) == (plan.run.fit, plan.run.table_inputs[0])
-    recorded = recorded_environment(fitted, plan.run)
+# --- whose it is ------------------------------------------------------------------------------------------------------
+
+
+def test_code_that_somebody_else_recorded_is_foreign(fitted: Project) -> None:
+    bob = dataclasses.replace(fitted, actor="bob")
+    assert not plan_rerun(bob, "boston@1").foreign  # scikit-learn as it is installed here
+    assert plan_rerun(bob, "own@1").foreign
+    assert not plan_rerun(fitted, "own@1").foreign
+    command = record(fitted, "print(1)\n")
+    assert plan_rerun(bob, command.id).foreign
+    assert not plan_rerun(fitted, command.id).foreign
+
+
+def test_packages_that_would_be_installed_for_somebody_else_are_foreign(fitted: Project) -> None:
+    changes = Changes(packages={"toolz": "1.0.0"})
+    plan = plan_rerun(dataclasses.replace(fitted, actor="bob"), "boston@1", changes)
+    assert plan.foreign
+    assert plan.changed == ["environment: toolz none -> 1.0.0"]
+    assert "  in an environment of its own: toolz none -> 1.0.0" in plan.lines
+    assert not plan_rerun(fitted, "boston@1", changes).foreign
+
+
+def test_what_another_machine_recorded_is_foreign(project: Project) -> None:
+    here = capture(project)
+    there = dataclasses.replace(here, process=msgspec.structs.replace(here.process, host="elsewhere#0123"))
+    plans = []
+    for around in (here, there):
+        recorder = begin_run(project, around, kind="command", name="it", command=["true"])
+        recorder.seal("finished", exit_code=0)
+        plans.append(plan_rerun(project, recorder.id))
+    assert [plan.foreign for plan in plans] == [False, True]
+
+
+def test_the_plan_tells_which_packages_differ(project: Project) -> None:
+    recipe = recipe_of(project, record(project))
+    recorded = read_environment(project, read_run(project.store, all_runs(project)[0]))
     assert recorded is not None
-    other = fitted.store.blobs.put(encode(msgspec.structs.replace(recorded, python="3.99.0")))
-    start = msgspec.structs.replace(fitted.store.runs.start(plan.run.id), id=new_id(), environment=other)
-    Recorder(fitted.store, start.id, start, fitted.store.runs.begin(start)).seal("finished")
-    assert plan_rerun(fitted, start.id).drift == [f"python 3.99.0 -> {recorded.python}"]
+    assert _differ_from_here(project, recipe) == []
+    tools, (first, second, third, *rest) = TOOLS | {LIN}, [p for p in recorded.packages if p.name not in TOOLS | {LIN}]
+    packages = [
+        msgspec.structs.replace(first, version="0.0.1"),
+        msgspec.structs.replace(second, record="0" * 64),
+        *(package for package in recorded.packages if package.name in tools and package.name != "uv"),
+        *rest,
+    ]
+    other = project.store.blobs.put(encode(msgspec.structs.replace(recorded, python="3.99.0", packages=packages)))
+    changed = msgspec.structs.replace(recipe, environment=other, packages={"toolz": "1.0.0"})
+    assert _differ_from_here(project, changed) == sorted(
+        [
+            f"{first.name} {first.version} -> 0.0.1",
+            f"{second.name} {second.version}: other files",
+            f"{third.name} {third.version} -> none",
+            f"python {recorded.python} -> 3.99.0",
+            "toolz none -> 1.0.0",
+        ]
+    )

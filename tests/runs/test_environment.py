@@ -15,6 +15,7 @@ from lin.errors import OutsideError
 from lin.records import Blas, Environment, Package, encode
 from lin.runs import probe
 from lin.runs.environment import capture_environment, capture_interpreter, diff_environments
+from lin.runs.source import read_tree
 
 CANARY = "Xq7CANARYp9z"
 
@@ -281,3 +282,28 @@ def environment(**changes):
 )
 def test_differences_are_readable(a, b, lines):
     assert diff_environments(environment(**a), environment(**b)) == lines
+
+
+# --- editable packages ----------------------------------------------------------------------------------------
+
+
+def test_the_code_of_editable_packages_is_kept_unless_the_project_has_it(project, other, tmp_path):
+    folders = {"apart": tmp_path / "apart", "inside": project.root / "lib", "around": tmp_path}
+    for name, folder in folders.items():
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text("x = 1\n")
+        note = json.dumps({"dir_info": {"editable": True}, "url": folder.as_uri()})
+        install(site(other), name, "1", direct_url=note)
+    install(site(other), "gone", "1", direct_url='{"dir_info": {"editable": true}, "url": "file:///no/such"}')
+    install(site(other), "lin-lineage", "1", direct_url=note)
+    blobs = project.store.blobs
+    environment = capture_interpreter(other / "bin/python", blobs, project.root)
+    sources = {package.name: package.source for package in environment.packages if package.editable}
+    assert [name for name, source in sources.items() if source is None] == ["gone", "inside", "lin-lineage"]
+    kept = {name: {file.path for file in read_tree(blobs, source).files} for name, source in sources.items() if source}
+    assert kept["apart"] == {"apart.py"}
+    assert "around.py" in kept["around"]
+    assert not [path for path in kept["around"] if path.startswith("project/")]
+    assert str(tmp_path).encode() not in encode(environment)
+    plain = capture_interpreter(other / "bin/python").packages
+    assert {package.source for package in plain} == {None}

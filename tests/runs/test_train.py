@@ -20,6 +20,7 @@ from lin.errors import LinError, NotFoundError, OutsideError, UsageError
 from lin.project import Project, create_project, open_project
 from lin.records import Fit, SourceTree, decode
 from lin.runs.add import add_table
+from lin.runs.golden import GOLDEN
 from lin.runs.persist import dump_model, load_model
 from lin.runs.query import RunInfo
 from lin.runs.train import MODEL, PREDICTIONS, Progress, name_fit, plan_fits, run_sweep
@@ -139,9 +140,9 @@ def test_metrics_predictions_rows_and_model_are_those_by_hand(sweep: Sweep, numb
     assert (loaded.coef_.tobytes(), loaded.intercept_) == (model.coef_.tobytes(), model.intercept_)
 
 
-def test_a_fit_leaves_a_model_its_predictions_and_two_pictures(sweep: Sweep) -> None:
+def test_a_fit_leaves_a_model_its_predictions_golden_ones_and_two_pictures(sweep: Sweep) -> None:
     for run in sweep.runs:
-        assert [a.path for a in run.artifacts] == [MODEL, "prediction_error.png", PREDICTIONS, "residuals.png"]
+        assert [a.path for a in run.artifacts] == [GOLDEN, MODEL, "prediction_error.png", PREDICTIONS, "residuals.png"]
         assert content(sweep.project, run, "residuals.png").startswith(b"\x89PNG")
         assert content(sweep.project, run, "prediction_error.png").startswith(b"\x89PNG")
 

@@ -25,6 +25,7 @@ from lin.runs.host import capture_process
 from lin.runs.log import RunLog, attach
 from lin.runs.query import RunInfo, read_run
 from lin.runs.record import Capture, Recorder, begin_run, capture
+from lin.runs.redact import redact_command
 from lin.store.store import Store
 
 
@@ -164,6 +165,8 @@ def start_run(
                 kind="program",
                 name=name or experiment or "run",
                 experiment=experiment,
+                command=_command(),
+                folder=Path(os.path.relpath(Path.cwd(), project.root)).as_posix(),
                 params=params,
                 tags=tags,
             )
@@ -276,6 +279,12 @@ def _withdraw() -> None:
         else:
             os.environ[variable] = value
     _session.replaced = None
+
+
+def _command() -> list[str]:
+    """How this process was started, so that it can be started again; nothing for a prompt or a notebook."""
+    is_asked = hasattr(sys, "ps1") or "ipykernel" in sys.modules or sys.flags.interactive
+    return [] if is_asked else redact_command(sys.orig_argv)
 
 
 def _capture(project: Project) -> Capture:

@@ -42,7 +42,7 @@ def view(comparison: "RunComparison", *, full: bool = False) -> "Iterator[Render
     for source in comparison.source:
         yield ""
         yield _title(comparison, "source", source.runs, tell_source(source))
-        yield from _view_files(source.files, most)
+        yield from view_files(source.files, most)
     if comparison.same:
         yield ""
         yield line(f"the same: {', '.join(comparison.same)}", "dim")
@@ -95,7 +95,7 @@ def _some(told: "Sequence[str]", most: int | None, noun: str) -> "Iterator[Rende
         yield line(f"… and {count(len(told) - most, f'more {noun}')} (--full)", "dim")
 
 
-def _view_files(files: "Sequence[FileChange]", most: int | None) -> "Iterator[RenderableType]":
+def view_files(files: "Sequence[FileChange]", most: int | None) -> "Iterator[RenderableType]":
     """The hunks of the files one after the other; those that there is no room for are named."""
     left = most
     for file in files[:most]:

@@ -21,6 +21,10 @@ Params = Annotated[
     list[str] | None,
     typer.Option("-P", "--param", metavar="NAME=VALUE[,VALUE…]", help="A parameter; several values make a grid."),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="PACKAGE==VERSION", help="Have this version of a package instead; repeatable."),
+]
 
 Columns = Annotated[
     str | None, typer.Option("--columns", metavar="NAME,NAME…", help="Only these columns (default: all).")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lin.cli.options import Json, Reason, StorePath, open_project
+from lin.cli.options import Json, Reason, StorePath, With, open_project
 from lin.cli.printing import count, emit
 from lin.cli.printing import table as grid
 from lin.errors import UsageError
@@ -20,6 +20,7 @@ SHOWN = 20
 
 
 def predict(
+    ctx: typer.Context,
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="boston@1, boston@production, models:/boston/1.", show_default=False)
     ],
@@ -35,10 +36,15 @@ def predict(
         typer.Option(metavar="COLUMN", help="Write into the nulls of this column, as a new version."),
     ] = None,
     reason: Reason = None,
+    other: With = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Score a row, a file or a table; --into writes predictions back."""
+    """Score a row, a file or a table; --into writes predictions back.
+
+    A model that another library made may not load with this one: --with scores in a copy of the environment that has
+    the other.
+    """
     from lin.data.tables import open_table, split_reference
     from lin.models.predict import fill_table, predict_file, predict_row, predict_table
 
@@ -47,6 +53,10 @@ def predict(
     if table is None and (where or into):
         raise UsageError("--where and --into go with --table", hint="lin predict --help")
     project = open_project(store)
+    if other:
+        from lin.cli.variation import run_in_variation
+
+        run_in_variation(project, other, ctx)
     if row is not None:
         emit(predict_row(project, model, _parse_row(row)), _view, as_json=as_json)
     elif file is not None:

@@ -29,7 +29,7 @@ def register(
     from lin.runs.query import read_run
 
     project = open_project(store)
-    version = register_model(project, run, name, description=description)
+    version = register_model(project, run, name, description=description, report=note)
     emit(version, _view, as_json=as_json)
     for found in find_feedback(project, read_run(project.store, version.run)):
         note(

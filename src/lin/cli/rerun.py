@@ -1,44 +1,76 @@
 """`lin rerun`."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lin.cli.options import Json, StorePath, open_project
+from lin.cli.options import Json, StorePath, With, open_project
 from lin.cli.printing import emit, note
-from lin.cli.verify import Tolerance, view
-from lin.errors import ExitCode
+from lin.cli.verdict_view import view_rerun
+from lin.cli.verify import Tolerance
+from lin.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from lin.proof.rerun import Rerun
+    from lin.proof.rerun import Plan
 
 
 def rerun(
     reference: Annotated[str, typer.Argument(metavar="RUN|MODEL@V", help="What to run again.", show_default=False)],
     *,
     tolerance: Tolerance = None,
+    repeat: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Re-run it N times; all of them must agree.")
+    ] = None,
+    params: Annotated[
+        list[str] | None, typer.Option("-P", "--param", metavar="NAME=VALUE", help="With another parameter, or seed.")
+    ] = None,
+    packages: With = None,
+    source: Annotated[
+        bool, typer.Option("--with-current-source", help="With the project's files as they are.")
+    ] = False,
+    data: Annotated[bool, typer.Option("--with-current-data", help="On the newest versions of its tables.")] = False,
+    environment: Annotated[
+        bool, typer.Option("--with-current-environment", help="With the packages that are installed here.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before running what others recorded.")] = False,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Re-run a fit from its record and judge the result.
+    """Re-run a fit or a command from its record and judge the result.
 
-    The same source, the same data whatever the table holds now, the same parameters and seed, in this environment.
-    The verdict is kept with the original run. Exit code 0: the same; 1: different; 14: it cannot be re-run.
+    The same source, data, parameters and seed, in the recorded environment, which is made anew where this one is
+    another. The verdict is kept with the original run. Exit code 0: the same; 1: different, or inconclusive;
+    14: it cannot be re-run.
     """
+    from dataclasses import replace
+
+    from lin.proof.changes import parse_changes
     from lin.proof.rerun import execute_plan, plan_rerun
 
+    changes = replace(parse_changes(params or [], packages or []), source=source, data=data, environment=environment)
     project = open_project(store)
-    plan = plan_rerun(project, reference)
-    note(f"re-running {plan.run.id[-8:]}: {plan.run.name} on {plan.input.table}@{plan.input.version}")
-    for difference in plan.drift:
-        note(f"warning: this environment is not the recorded one: {difference}")
-    result = execute_plan(project, plan, tolerance=tolerance)
-    emit(result, _view, as_json=as_json)
+    plan = plan_rerun(project, reference, changes)
+    for text in plan.lines:
+        note(text)
+    _ask(plan, yes=yes)
+    result = execute_plan(project, plan, tolerance=tolerance, repeat=repeat, report=note)
+    emit(result, view_rerun, as_json=as_json)
     if not result.verification.same:
         raise typer.Exit(ExitCode.NO)
 
 
-def _view(result: "Rerun") -> "list[RenderableType]":
-    return view(result.verification)
+def _ask(plan: "Plan", *, yes: bool) -> None:
+    """Before code that others recorded is run, somebody says yes to it."""
+    if yes or not plan.foreign:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"run {plan.run.id[-8:]} was recorded by {plan.run.actor} on {plan.run.host.name}: it is not run unasked",
+            hint="look at what it runs, then: lin rerun --yes …",
+        )
+    sys.stderr.write("recorded elsewhere, or by somebody else. Run it? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        note("nothing was run")
+        raise typer.Exit(ExitCode.NO)

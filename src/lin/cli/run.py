@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lin.cli.fits import view_sweep
-from lin.cli.options import Json, Params, StorePath, open_project
+from lin.cli.options import Json, Params, StorePath, With, open_project
 from lin.cli.printing import emit, note
 from lin.cli.progress import Jobs, exit_code, follow
 from lin.errors import UsageError
@@ -20,6 +20,7 @@ def run(
     ] = None,
     *,
     params: Params = None,
+    other: With = None,
     at: Annotated[
         int | None, typer.Option("--table-version", metavar="N", help="Fit on this version of the table.")
     ] = None,
@@ -38,15 +39,19 @@ def run(
 
     A list of values makes a grid: each of its points is a run, and one that fails does not stop the others. --resume
     does what an interrupted sweep has left, with the version of the table that it began with; give it the same -P.
-    The exit code of a program is passed through.
+    The exit code of a program is passed through. --with runs in a copy of the environment with other versions.
     """
     from lin.runs.experiment import choose_experiment, run_experiment, run_program
 
     project = open_project(store)
     program: list[str] = ctx.obj
+    if program and (experiment or params or resume or jobs > 1 or at is not None):
+        raise UsageError("an experiment or a program, not both", hint="lin run EXPERIMENT, or lin run -- CMD …")
+    if other:
+        from lin.cli.variation import run_in_variation
+
+        run_in_variation(project, other, ctx, program)
     if program:
-        if experiment or params or resume or jobs > 1 or at is not None:
-            raise UsageError("an experiment or a program, not both", hint="lin run EXPERIMENT, or lin run -- CMD …")
         sinks = (sys.stderr.buffer if as_json else sys.stdout.buffer, sys.stderr.buffer)
         info = run_program(project, program, folder=Path.cwd(), sinks=sinks, name=name, capture=not no_capture)
         if as_json:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from lin.lineage.card import RunCard
+    from lin.models.registry import SignedReceipt
     from lin.records import Host
     from lin.runs.curves import Curve
 
@@ -61,10 +62,19 @@ def _facts(card: "RunCard") -> Iterable[tuple[str, object]]:
     yield "environment", card.environment
     yield from _data(card)
     yield "models", ", ".join(card.models)
-    yield from (("receipt", f"{each.verdict}: run {short(each.rerun)}") for each in card.receipts)
+    yield from (("re-run", _receipt(each)) for each in card.receipts)
     yield from (("feedback", f"{f.table}@{f.written} holds predictions of {f.model}") for f in card.feedback or ())
     yield "feedback", "not known: the table cannot be read" if card.feedback is None else None
     yield "curves", "not known: the log is damaged" if card.curves is None else None
+
+
+def _receipt(receipt: "SignedReceipt") -> str:
+    """Who re-ran it when, and what came of it; what was changed on purpose is said, for that proves another thing."""
+    times = "" if receipt.repeats == 1 else f", {receipt.repeats} times"
+    changed = f" with {', '.join(receipt.changed)}" if receipt.changed else ""
+    allowed = "" if receipt.tolerance is None else f" (tolerance {text(receipt.tolerance)})"
+    by = f"by {receipt.actor}, {text(receipt.time)} UTC{times}{changed}"
+    return f"{by}: {receipt.verdict}{allowed}, run {short(receipt.rerun)}"
 
 
 def _status(card: "RunCard") -> Iterable[str]:

@@ -104,6 +104,7 @@ def _view_model(card: "ModelCard") -> "list[RenderableType]":
         ("stage", version.stage),
         ("registered", f"{text(version.registered)} UTC by {version.actor}"),
         ("description", version.description),
+        ("golden", card.golden),
         *(
             (
                 "moved to",

@@ -1,17 +1,13 @@
 """`lin verify`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.printing import emit, line, show, table
+from lin.cli.printing import emit
+from lin.cli.verdict_view import view
 from lin.errors import ExitCode
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from lin.proof.verify import Verification
 
 Tolerance = Annotated[
     float | None,
@@ -21,39 +17,34 @@ Tolerance = Annotated[
 
 def verify(
     first: Annotated[str, typer.Argument(metavar="A", help="A run, or a model version.", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="A run, or a model version.", show_default=False)],
+    second: Annotated[
+        str | None,
+        typer.Argument(metavar="B", help="The other one. Without: A's own golden predictions.", show_default=False),
+    ] = None,
     *,
     tolerance: Tolerance = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two runs and give the verdict.
+    """Compare two runs and give the verdict, or score a model version's golden rows again.
 
-    Parameters, metrics, predictions and artifacts are compared both ways. Exit code 0: the same; 1: different.
+    Parameters, metrics, predictions, artifacts, files and tables are compared both ways. A model version alone is held
+    against what it predicted when it was trained: did the libraries change the answer, or the model? Exit code 0: the
+    same; 1: different.
     """
-    from lin.proof.verify import verify_runs
+    project = open_project(store)
+    if second is None:
+        from lin.cli.golden import view_golden
+        from lin.proof.golden import check_model
 
-    result = verify_runs(open_project(store), first, second, tolerance=tolerance)
-    emit(result, view, as_json=as_json)
-    if not result.same:
+        checked = check_model(project, first, tolerance=tolerance)
+        emit(checked, view_golden, as_json=as_json)
+        same = checked.same
+    else:
+        from lin.proof.verify import verify_runs
+
+        result = verify_runs(project, first, second, tolerance=tolerance)
+        emit(result, view, as_json=as_json)
+        same = result.same
+    if not same:
         raise typer.Exit(ExitCode.NO)
-
-
-def view(result: "Verification") -> "list[RenderableType]":
-    """The verdict first, then what differs."""
-    style = "bold green" if result.same else "bold red"
-    parts: list[RenderableType] = [
-        line(f"{result.verdict}: run {result.second[-8:]} against {result.first[-8:]}", style)
-    ]
-    if result.differences:
-        rows = [(d.what, d.name, _short(d.first), _short(d.second)) for d in result.differences]
-        parts.append(table(("differs", "", result.first[-8:], result.second[-8:]), rows))
-    if result.largest:
-        parts.append(f"largest difference: {show(result.largest)}")
-    return [*parts, *result.context]
-
-
-def _short(value: object) -> str:
-    if isinstance(value, str) and len(value) == 64:  # noqa: PLR2004  a digest
-        return value[:12]
-    return "-" if value is None else repr(value) if isinstance(value, float) else str(value)

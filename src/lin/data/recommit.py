@@ -68,7 +68,7 @@ def commit_pin(table: Table, head: Snapshot, pin: Pin, attribution: Attribution,
     adds, keys = [], set()
     for position, file in enumerate(pin.files):
         mention = words.get(live[place_of(file)]) if place_of(file) in live else None
-        vector = mention.vector if mention else _vector_words(table, file.vector)
+        vector = mention.vector if mention else vector_words(table, file.vector)
         keys.add((file.path, _vector_id(vector)))
         adds.append({
             "path": mention.written if mention else spelled.get(file.path) or quote(file.path, safe="/="),
@@ -76,7 +76,7 @@ def commit_pin(table: Table, head: Snapshot, pin: Pin, attribution: Attribution,
             "size": file.bytes,
             "modificationTime": first + position,
             "dataChange": True,
-            "stats": _stats(table, file, mention),
+            "stats": stats_of(table, file, mention),
             **({"deletionVector": vector} if vector else {}),
         })  # fmt: skip
     removes = [_remove(words[file.key], file, now_ms) for file in head.files if file.key not in keys]
@@ -162,8 +162,8 @@ def _remove(mention: Mention, file: AddFile, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _stats(table: Table, file: DataFile, mention: Mention | None) -> str:
-    """The file's statistics: those that the log has, else the number of its rows."""
+def stats_of(table: Table, file: DataFile, mention: Mention | None = None) -> str:
+    """The file's statistics: those that the log has, else the number of its rows. Raises `OutsideError`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -177,7 +177,8 @@ def _stats(table: Table, file: DataFile, mention: Mention | None) -> str:
     return msgspec.json.encode({"numRecords": rows}).decode()
 
 
-def _vector_words(table: Table, vector: PinnedVector | None) -> Vector | None:
+def vector_words(table: Table, vector: PinnedVector | None) -> Vector | None:
+    """A deletion vector as a log names it. Raises `OutsideError` where its file has no name of Delta's own."""
     if vector is None:
         return None
     text = vector.inline

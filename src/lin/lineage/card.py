@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lin.errors import LinError, StoreError
-from lin.events import Receipt
-from lin.models.registry import ModelVersion, read_receipts, read_registry
+from lin.models.registry import ModelVersion, SignedReceipt, read_receipts, read_registry
 from lin.project import Project
 from lin.records import Environment, SourceTree, decode
 from lin.runs.curves import Curve, read_curves
@@ -25,7 +24,7 @@ class RunCard(msgspec.Struct, frozen=True, kw_only=True):
 
     run: RunInfo
     models: list[str]
-    receipts: list[Receipt]
+    receipts: list[SignedReceipt]
     feedback: "list[Feedback] | None"
     """None where a table that the run read can no longer be asked."""
     curves: dict[str, Curve] | None
@@ -36,10 +35,11 @@ class RunCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A model version and the run behind it."""
+    """A model version, the run behind it, and what it keeps of its golden predictions."""
 
     version: ModelVersion
     run: RunCard
+    golden: str | None
 
 
 def read_run_card(project: Project, run: RunInfo) -> RunCard:
@@ -59,7 +59,22 @@ def read_run_card(project: Project, run: RunInfo) -> RunCard:
 
 def read_model_card(project: Project, version: ModelVersion) -> ModelCard:
     """Gather what is known about a model version."""
-    return ModelCard(version=version, run=read_run_card(project, read_run(project.store, version.run)))
+    run = read_run_card(project, read_run(project.store, version.run))
+    return ModelCard(version=version, run=run, golden=_golden(project, version))
+
+
+def _golden(project: Project, version: ModelVersion) -> str | None:
+    if version.golden is None:
+        return None
+    from lin.runs.golden import read_golden
+
+    try:
+        golden = read_golden(project.store.blobs.read(version.golden))
+    except LinError as error:
+        return f"cannot be read: {error.message}"
+    left_out = f", {golden.layout.left_out} left out" if golden.layout.left_out else ""
+    rows = golden.table.num_rows
+    return f"{rows} row{'s' * (rows != 1)} kept{left_out} ({version.golden[:12]})"
 
 
 def _feedback(project: Project, run: RunInfo) -> "list[Feedback] | None":

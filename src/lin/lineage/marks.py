@@ -1,6 +1,7 @@
 """Which blobs of a store something needs: what a run names, sealed or not, and what an event names.
 
-A source snapshot that is named needs its files. Where a record cannot be read nobody knows, and that is an error.
+A blob that is named and names others needs those: a source snapshot its files, a recipe its pins. Where a record cannot
+be read nobody knows, and that is an error.
 """
 
 import re
@@ -9,10 +10,8 @@ from collections.abc import Iterable
 from lin.errors import LinError, StoreError
 from lin.events import Register
 from lin.ids import short
-from lin.records import Start
 from lin.runs.deleted import collected_runs
-from lin.runs.needs import named_by_lines, named_by_sealed, named_by_start
-from lin.runs.source import read_tree
+from lin.runs.needs import Reader, named_by_lines, named_by_sealed
 from lin.store.runs import LOG, read_lines
 from lin.store.store import Store
 
@@ -26,13 +25,13 @@ class Marks:
         self.named: set[bytes] = set()
         self._store = store
         self._final: set[str] = set()
-        self._trees: set[str] = set()
+        self._reader = Reader(store.blobs)
 
     def read(self, runs: Iterable[str]) -> None:
         """Mark what these runs and all events name. Raises `StoreError` if that cannot be known."""
         for event in self._store.events.read():
             if isinstance(event.change, Register):
-                self._mark([event.change.sha256])
+                self._mark([event.change.sha256, event.change.golden or ""])
         for run in runs:
             if run not in self._final:
                 self._read_run(run)
@@ -43,8 +42,7 @@ class Marks:
             if sealed is None and not self._store.runs.has_begun(run):
                 return  # a kill can leave such a folder
             start = self._store.runs.start(run)
-            self._mark(named_by_start(start))
-            self._mark_source(start)
+            self._mark(self._reader.all_named(start))
             if sealed is None:
                 self._mark(named_by_lines(read_lines(self._store.runs.file(run, LOG) or b"", run)))
             else:
@@ -57,11 +55,6 @@ class Marks:
                 f"what run {short(run)} needs is not known, so no blob can go: {error.message}",
                 hint=f"restore that file from a backup of the store, or: lin delete {short(run)}",
             ) from error
-
-    def _mark_source(self, start: Start) -> None:
-        if start.source is not None and start.source.tree not in self._trees:
-            self._mark(file.sha256 for file in read_tree(self._store.blobs, start.source.tree).files)
-            self._trees.add(start.source.tree)
 
     def _mark(self, names: Iterable[str]) -> None:
         self.named.update(bytes.fromhex(name) for name in names if _SHA256.fullmatch(name))

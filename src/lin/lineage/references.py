@@ -1,10 +1,16 @@
 """What a reference means: `housing@0`, `boston@3`, `boston`, a run; `table:`, `model:` or `run:` settles it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from lin.data.moments import show_moment
 from lin.errors import NotFoundError, UsageError
-from lin.models.registry import ModelVersion, find_model, find_version, read_registry
+from lin.events import Event, Stage
+from lin.ids import short
+from lin.models.registry import HELD_BY_ONE, ModelVersion, find_model, find_version, read_events, read_registry
 from lin.models.registry import split_reference as split_model
 from lin.project import Project
 from lin.runs.query import RunInfo, find_run, read_run
@@ -19,6 +25,19 @@ class TableAt:
 
     table: "Table"
     version: int | None
+
+
+@dataclass(frozen=True)
+class Meant:
+    """A run, and the model version by which it was named."""
+
+    run: RunInfo
+    version: ModelVersion | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it: `boston@3`, or the last digits of the run's id."""
+        return self.version.reference if self.version else short(self.run.id)
 
 
 Target = TableAt | ModelVersion | list[ModelVersion] | RunInfo
@@ -78,21 +97,106 @@ def find_run_behind(project: Project, reference: str) -> RunInfo:
     Raises:
         NotFoundError: nothing is called that. UsageError: it is a table, or a model without a version.
     """
+    return find_meant(project, reference).run
+
+
+def find_meant(project: Project, reference: str) -> Meant:
+    """As `find_run_behind`, with the model version that was named. Raises the same."""
     if reference.startswith("run:"):
-        return find_run(project.store, reference.removeprefix("run:"))
+        return Meant(find_run(project.store, reference.removeprefix("run:")))
     registry = read_registry(project.store)
     name, selector = split_model(reference)
     is_model = reference.startswith(("model:", "models:")) or name in registry
     if selector is not None and (is_model or not _is_table(project, reference)):
-        return read_run(project.store, find_version(registry, reference).run)
+        return _behind(project, find_version(registry, reference))
     try:
-        return find_run(project.store, reference)
+        return Meant(find_run(project.store, reference))
     except NotFoundError:
         if is_model:
             find_version(registry, reference)  # says that a version is missing
         if _is_table(project, reference):
             raise UsageError(f"'{reference}' is a table, not a run or a model version", hint="lin runs") from None
         raise
+
+
+def find_pair(project: Project, references: Sequence[str], *, as_of: datetime | None = None) -> tuple[Meant, Meant]:
+    """The two that are to be held against each other: both named, or one named and what it was or came after.
+
+    Raises:
+        NotFoundError: nothing is called that. UsageError: there are not two, or more than can be.
+    """
+    if len(references) == 1:
+        only = references[0]
+        return find_before_and_now(project, only) if as_of is None else find_then_and_now(project, only, as_of)
+    if as_of is not None:
+        raise UsageError("--as-of is for one reference: what it meant then and now", hint="lin why REF --as-of TIME")
+    if len(references) > 2:  # noqa: PLR2004
+        raise UsageError(
+            f"{len(references)} are named, and two can be held against each other", hint="lin compare A B…"
+        )
+    return find_meant(project, references[0]), find_meant(project, references[1])
+
+
+def find_then_and_now(project: Project, reference: str, moment: datetime) -> tuple[Meant, Meant]:
+    """What a model version's reference meant at a moment, and what it means now.
+
+    Raises:
+        NotFoundError: it means nothing now, or did not then. UsageError: it is a run, which never changes.
+    """
+    now = find_meant(project, reference)
+    if now.version is None:
+        raise UsageError(
+            f"'{reference}' is a run, which is always the same: only a model version has a then and a now",
+            hint="lin why boston@production --as-of yesterday",
+        )
+    try:
+        then = find_version(read_registry(project.store, as_of=moment), reference)
+    except NotFoundError as error:
+        known = f"lin show {now.version.model}"
+        raise NotFoundError(f"at {show_moment(moment)}, {error.message}", hint=known) from error
+    return _behind(project, then), now
+
+
+def find_before_and_now(project: Project, reference: str) -> tuple[Meant, Meant]:
+    """What came before a reference, and what it means.
+
+    Before `boston@production` comes the version that was in production before, before `boston@3` comes `boston@2`, and
+    before a re-run the run that it re-runs.
+
+    Raises:
+        NotFoundError: nothing is called that. UsageError: nothing came before it.
+    """
+    now = find_meant(project, reference)
+    if now.version is None:
+        if now.run.parent is None:
+            raise UsageError(
+                f"run {short(now.run.id)} is no re-run: name the run that it is to be held against",
+                hint=f"lin why RUN {short(now.run.id)}",
+            )
+        return Meant(read_run(project.store, now.run.parent)), now
+    version = now.version
+    stage = (split_model(reference)[1] or "").lower()
+    known = find_model(read_registry(project.store), version.model)
+    if stage in HELD_BY_ONE:
+        holders = list_holders(read_events(project.store), version.model, stage)
+        before = known[holders[-2] - 1] if len(holders) > 1 else None
+    else:
+        before = known[version.version - 2] if version.version > 1 else None
+    if before is None:
+        where = f"version of '{version.model}' was in {stage}" if stage in HELD_BY_ONE else "version came"
+        raise UsageError(f"no {where} before {version.reference}", hint=f"lin why A {version.reference}")
+    return _behind(project, before), now
+
+
+def list_holders(events: Iterable[Event], model: str, stage: str) -> list[int]:
+    """The versions that held a stage, one after the other."""
+    moves = (event.change for event in events)
+    holders = (move.version for move in moves if isinstance(move, Stage) and (move.model, move.stage) == (model, stage))
+    return [version for version, _ in groupby(holders)]
+
+
+def _behind(project: Project, version: ModelVersion) -> Meant:
+    return Meant(read_run(project.store, version.run), version)
 
 
 def _is_table(project: Project, reference: str) -> bool:

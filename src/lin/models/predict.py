@@ -16,13 +16,14 @@ from lin.data.read import filter_rows, matching_positions, read_pin, read_versio
 from lin.data.tables import Table
 from lin.data.write import fill_column
 from lin.errors import OutsideError, UsageError, nearest
+from lin.models.golden import DECISIVE, version_here
 from lin.models.registry import ModelVersion, find_version, read_registry
 from lin.numbers import to_json
 from lin.project import Project
-from lin.records import ModelRef
+from lin.records import Environment, ModelRef, decode
 from lin.runs.evaluate import FOREIGN
 from lin.runs.persist import load_model
-from lin.runs.query import read_run
+from lin.runs.query import RunInfo, read_run
 from lin.runs.writes import pin_input, record_write
 
 if TYPE_CHECKING:
@@ -67,8 +68,12 @@ class Scorer:
             OutsideError: its file is damaged, or does not go with the installed libraries.
         """
         self.version: ModelVersion = find_version(read_registry(project.store), reference)
-        self._model = _load(self.version, project.store.blobs.read(self.version.sha256))
-        recorded = read_run(project.store, self.version.run).features
+        run = read_run(project.store, self.version.run)
+        try:
+            self._model = load_model(project.store.blobs.read(self.version.sha256))
+        except UsageError as error:
+            raise _explain(project, self.version, run, error) from error
+        recorded = run.features
         # a program that logged its own model recorded no features; the model may know them
         self.features = recorded or [str(name) for name in getattr(self._model, "feature_names_in_", ())]
 
@@ -191,14 +196,20 @@ def fill_table(
     return msgspec.structs.replace(result, version=version.version, run=run)
 
 
-def _load(version: ModelVersion, data: bytes) -> Any:
-    try:
-        return load_model(data)
-    except UsageError as error:
-        raise UsageError(
-            f"model {version.reference} is not loaded: {error.message}",
-            hint="lin scores with what scikit-learn ships; load a model of your own classes in a program of yours",
-        ) from error
+def _explain(project: Project, version: ModelVersion, run: RunInfo, error: UsageError) -> UsageError:
+    """Why the model is not loaded: other libraries call their own things by other names."""
+    others = [f"--with {name}=={made}" for name, made in _made_with(project, run).items() if made != version_here(name)]
+    hint = "lin scores with what scikit-learn ships; load a model of your own classes in a program of yours"
+    if others:
+        hint = f"other libraries made it; in these it may load: lin predict {version.reference} … {' '.join(others)}"
+    return UsageError(f"model {version.reference} is not loaded: {error.message}", hint=hint)
+
+
+def _made_with(project: Project, run: RunInfo) -> dict[str, str]:
+    if run.environment is None:
+        return {}
+    environment = decode(project.store.blobs.read(run.environment), Environment, where=f"environment of run {run.id}")
+    return {package.name: package.version for package in environment.packages if package.name in DECISIVE}
 
 
 def _predictions(

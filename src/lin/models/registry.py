@@ -4,18 +4,19 @@ A version's number is the count of registrations before it plus one; it is decid
 given twice and never reused. What is changed is said in one event each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 
 import msgspec
 
 from lin.config import check_name
-from lin.errors import ConflictError, NotFoundError, StoreError, UsageError, nearest
-from lin.events import Change, Event, Receipt, Register, Stage
+from lin.errors import ConflictError, LinError, NotFoundError, StoreError, UsageError, nearest
+from lin.events import Change, Event, Receipt, Register, Stage, Verdict
 from lin.ids import new_id, short
 from lin.project import Project
 from lin.runs.deleted import fold_deletions
-from lin.runs.query import find_run
+from lin.runs.query import RunInfo, find_run
 from lin.store.store import Store
 
 STAGES = ("none", "staging", "production", "archived")
@@ -45,6 +46,8 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     registered: datetime
     actor: str
     history: list[Move]
+    golden: str | None
+    """The blob of its golden predictions."""
 
     @property
     def reference(self) -> str:
@@ -59,6 +62,20 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     stage: str
     archived: list[int]
+
+
+class SignedReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt, and who re-ran the run when: see `lin.events.Receipt`."""
+
+    run: str
+    rerun: str
+    verdict: Verdict
+    differences: list[str]
+    changed: list[str]
+    repeats: int
+    tolerance: float | None
+    time: datetime
+    actor: str
 
 
 Registry = dict[str, list[ModelVersion]]
@@ -92,15 +109,24 @@ def _require_fit(event: Event, fits: bool) -> None:
         )
 
 
-def read_registry(store: Store) -> Registry:
-    """The registry as it is now."""
-    return fold_events(store.events.read())
+def read_registry(store: Store, *, as_of: datetime | None = None) -> Registry:
+    """The registry as it is now, or as it was at a moment."""
+    return fold_events(read_events(store, as_of=as_of))
 
 
-def read_receipts(store: Store, run_id: str) -> list[Receipt]:
+def read_events(store: Store, *, as_of: datetime | None = None) -> list[Event]:
+    """All events, or those until a moment; where a clock went back, an event counts as no earlier than those before."""
+    events = store.events.read()
+    return [*events] if as_of is None else [*takewhile(lambda event: event.time <= as_of, events)]
+
+
+def read_receipts(store: Store, run_id: str) -> list[SignedReceipt]:
     """The receipts of a run, oldest first."""
-    changes = (event.change for event in store.events.read())
-    return [change for change in changes if isinstance(change, Receipt) and change.run == run_id]
+    return [
+        SignedReceipt(**msgspec.structs.asdict(event.change), time=event.time, actor=event.actor)
+        for event in store.events.read()
+        if isinstance(event.change, Receipt) and event.change.run == run_id
+    ]
 
 
 def find_version(registry: Registry, reference: str) -> ModelVersion:
@@ -155,8 +181,17 @@ def split_reference(reference: str) -> tuple[str, str | None]:
     return name, selector or None
 
 
-def register_model(project: Project, run: str, name: str, *, description: str | None = None) -> ModelVersion:
+def register_model(
+    project: Project,
+    run: str,
+    name: str,
+    *,
+    description: str | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> ModelVersion:
     """Make the model of a finished run the next version of `name`.
+
+    With it go the run's golden predictions. Where it kept none they are made now; `report` is told why not, if not.
 
     Raises:
         NotFoundError: no such run. UsageError: it has not finished, or has no model. ConflictError: it was deleted.
@@ -169,6 +204,7 @@ def register_model(project: Project, run: str, name: str, *, description: str | 
     if info.status != "finished" or artifact is None:
         what = f"is {info.status}" if info.status != "finished" else f"has no artifact {MODEL}"
         raise UsageError(f"run {short(info.id)} cannot be registered: it {what}", hint="lin runs")
+    golden = _keep_golden(project, info, report)
 
     def decide(events: Sequence[Event]) -> Change:
         if info.id in fold_deletions(events):
@@ -181,6 +217,7 @@ def register_model(project: Project, run: str, name: str, *, description: str | 
             artifact=artifact.path,
             sha256=artifact.sha256,
             description=description,
+            golden=golden,
         )
 
     event = project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=datetime.now(UTC))
@@ -188,6 +225,21 @@ def register_model(project: Project, run: str, name: str, *, description: str | 
     if not isinstance(change, Register):
         raise TypeError(f"event {event.number} is not the registration that was appended")
     return _registered(event, change)
+
+
+def _keep_golden(project: Project, run: RunInfo, report: Callable[[str], None]) -> str | None:
+    """The blob of the run's golden predictions, or of those that its model makes now."""
+    from lin.runs.golden import GOLDEN
+
+    if artifact := run.artifact(GOLDEN):
+        return artifact.sha256
+    from lin.models.golden import make_golden
+
+    try:
+        return project.store.blobs.put(make_golden(project, run))
+    except LinError as error:
+        report(f"no golden predictions are kept: {error.message}")
+        return None
 
 
 def promote(project: Project, reference: str, stage: str, *, reason: str | None = None) -> Promotion:
@@ -227,6 +279,7 @@ def _registered(event: Event, change: Register) -> ModelVersion:
         registered=event.time,
         actor=event.actor,
         history=[],
+        golden=change.golden,
     )
 
 

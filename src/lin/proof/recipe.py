@@ -13,6 +13,7 @@ from lin.ids import short
 from lin.project import Project
 from lin.recipes import Recipe
 from lin.records import Environment, Param, decode
+from lin.runs.execute import UNPINNED_TAG
 from lin.runs.probe import VARIABLES
 from lin.runs.query import RunInfo
 from lin.runs.redact import REDACTED
@@ -29,14 +30,23 @@ THREAD_VARIABLES = {
 
 
 def recipe_of(project: Project, run: RunInfo) -> Recipe:
-    """All that it takes to run `run` again.
+    """All that it takes to run `run` again; of a re-run, what that was asked to be.
 
     Raises:
-        NotReproducibleError: it has not finished, is of a kind that cannot be re-run, or its command had a secret.
+        NotReproducibleError: it has not finished, is of a kind that cannot be re-run, its command had a secret, or it
+            used tables that could not be pinned.
     """
     if run.status not in {"finished", "failed"}:
         raise NotReproducibleError(f"run {short(run.id)} cannot be re-run: it is {run.status}", hint="lin runs")
-    if run.kind in {"train", "cell"} and run.fit is not None:
+    if UNPINNED_TAG in run.tags:
+        raise NotReproducibleError(
+            f"run {short(run.id)} cannot be re-run: it used tables that were not pinned: {run.tags[UNPINNED_TAG]}",
+            hint="only local tables are pinned: copy what it needs into the project, and run it again",
+        )
+    if run.recipe is not None:
+        asked = decode(project.store.blobs.read(run.recipe), Recipe, where=f"the recipe of run {short(run.id)}")
+        return msgspec.structs.replace(asked, repeat=0)
+    if run.fit is not None:
         params: Mapping[str, Param] = {}
     elif run.command:
         params = project.store.runs.start(run.id).params
@@ -109,5 +119,5 @@ def _require_whole(run: RunInfo) -> None:
 
 def _why_not(run: RunInfo) -> str:
     if run.kind == "program":
-        return "it is a program that began its run itself, and nobody told how it was started; use: lin run -- CMD"
+        return "it was begun at a prompt or in a notebook, so there is no command; in a program there is one"
     return f"it is {'an' if run.kind == 'import' else 'a'} {run.kind} run: a re-run is for fits and commands"

@@ -1,163 +1,260 @@
-"""Re-running a fit from its record, and judging the result.
+"""Re-running a run from its record, as it was or with something changed, and judging what comes of it.
 
-The recorded source is laid out in a scratch folder, the recorded pin is read (whatever the live table is now), and a
-child process fits again with the same parameters, seed and recorded variables. The verdict is kept as a receipt.
+Whatever can be known to be missing is known before anything runs. The verdict is kept as a receipt on the original:
+of a re-run with something changed it says what, for that proves nothing of the run as it was.
 """
 
-import os
-import subprocess
+import shlex
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from lin.data.pins import check_pin
-from lin.data.tables import Table
-from lin.errors import NotFoundError, NotReproducibleError, OutsideError, StoreError
-from lin.events import Change, Event, Receipt
+from lin.errors import UsageError
+from lin.events import Change, Event, Receipt, Verdict
 from lin.ids import new_id, short
 from lin.lineage.references import find_run_behind
 from lin.project import Project
-from lin.proof.verify import Verification, check_tolerance, compare_runs
-from lin.records import Environment, Fit, Pin, TableRef, decode
-from lin.runs.environment import capture_environment, diff_environments
-from lin.runs.probe import VARIABLES
-from lin.runs.query import RunInfo, read_run
-from lin.runs.source import read_tree, restore_source
+from lin.proof.build import LIN, TOOLS
+from lin.proof.changes import Changes, apply_changes
+from lin.proof.doctor import Examiner, find_python, refuse_unable
+from lin.proof.environments import quiet
+from lin.proof.perform import Performed, perform
+from lin.proof.recipe import decode_environment, recipe_of
+from lin.proof.verdict import Verification
+from lin.proof.verify import check_tolerance, compare_runs
+from lin.recipes import Mix, Recipe
+from lin.records import Environment, Start
+from lin.runs.environment import capture_environment, capture_interpreter
+from lin.runs.host import capture_process
+from lin.runs.query import RunInfo
 
-
-class Rerun(msgspec.Struct, frozen=True, kw_only=True):
-    """A re-run and its verdict against the original."""
-
-    run: str
-    rerun: str
-    verdict: str
-    verification: Verification
+_STRONGEST_FIRST: tuple[Verdict, ...] = (
+    "identical", "same predictions", "within tolerance", "different", "inconclusive",
+)  # fmt: skip
+_AS_RECORDED = Changes()
+_SHOWN = 4
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a re-run is going to do."""
+    """What a re-run is going to do: `lines` says it, and `changed` what is otherwise than it was recorded.
+
+    `foreign`: somebody else recorded it, or another machine did, and it takes more than scikit-learn as it is installed
+    here: a program, an estimator of another package, or packages that would be installed.
+    """
 
     run: RunInfo
-    fit: Fit
-    input: TableRef
+    recipe: Recipe
+    changed: list[str]
+    foreign: bool
+    lines: list[str]
+
+
+class Rerun(msgspec.Struct, frozen=True, kw_only=True):
+    """The re-runs of a run and the verdict.
+
+    `verification` holds the re-run `rerun`, of several the one that is furthest from the original, against it. Where
+    the re-runs do not agree among themselves, `disagreement` holds two of them against each other.
+    """
+
+    run: str
+    rerun: str
+    reruns: list[str]
+    verdict: Verdict
+    changed: list[str]
     drift: list[str]
-    """How the environment differs from the recorded one."""
+    verification: Verification
+    disagreement: Verification | None
 
 
-def plan_rerun(project: Project, reference: str) -> Plan:
-    """Look whether the run can be re-run, before anything runs.
+def plan_rerun(project: Project, reference: str, changes: Changes = _AS_RECORDED) -> Plan:
+    """Find out what running it again takes, and that all of it is there; nothing runs.
 
     Raises:
-        NotFoundError: no such run or model version. NotReproducibleError: lists what is missing.
+        NotFoundError: no such run or model version. UsageError: something cannot be changed that way.
+        NotReproducibleError: lists all that is missing, and what would mend it.
     """
     run = find_run_behind(project, reference)
-    if run.fit is None or run.kind != "train":
-        kind = f"an {run.kind}" if run.kind == "import" else f"a {run.kind}"
-        raise NotReproducibleError(
-            f"run {short(run.id)} cannot be re-run: it is {kind} run, and this lin re-runs fits of its trainer",
-            hint="lin runs --where \"kind = 'train'\"",
-        )
-    if run.status != "finished":
-        raise NotReproducibleError(f"run {short(run.id)} cannot be re-run: it is {run.status}", hint="lin runs")
-    table = run.table_inputs[0]
-    gone = _missing_source(project, run)
-    if gone:
-        raise NotReproducibleError(
-            f"run {short(run.id)} cannot be re-run: {len(gone)} files of its source are gone from the store: "
-            + "; ".join(gone[:3]),
-            hint="restore the folder 'blobs' from a backup of the store",
-        )
-    missing = _missing_data(project, table)
-    if missing:
-        raise NotReproducibleError(
-            f"run {short(run.id)} cannot be re-run: {len(missing)} data files of {table.table}@{table.version} are not"
-            f" what they were: {'; '.join(missing[:3])}",
-            hint="restore those files from a backup of the table",
-        )
-    return Plan(run=run, fit=run.fit, input=table, drift=_drift(project, run))
+    recipe, changed = apply_changes(project, run, recipe_of(project, run), changes)
+    refuse_unable(run, Examiner(project).find_problems(recipe))
+    start = project.store.runs.start(run.id)
+    installs = _differ_from_here(project, recipe)
+    return Plan(
+        run=run,
+        recipe=recipe,
+        changed=changed,
+        foreign=_is_from_elsewhere(project, start) and (bool(installs) or not _is_plain_fit(recipe)),
+        lines=list(_tell(start, recipe, installs, changed)),
+    )
 
 
-def execute_plan(project: Project, plan: Plan, *, tolerance: float | None = None) -> Rerun:
+def execute_plan(
+    project: Project,
+    plan: Plan,
+    *,
+    tolerance: float | None = None,
+    repeat: int | None = None,
+    report: Callable[[str], None] = quiet,
+) -> Rerun:
     """Run what was planned, compare, and keep the receipt.
 
+    Once, unless `repeat` says how often. If the verdict is "different" although nothing was changed, a second time: a
+    program that does not agree with itself is inconclusive. A program that fails is a failed run, and is judged.
+
+    Args:
+        project: the run's.
+        plan: what `plan_rerun` answered.
+        tolerance: see `lin.proof.verify.verify_runs`.
+        repeat: how often to run it; all of them must agree.
+        report: is told what takes time.
+
     Raises:
-        OutsideError: the fit failed; if it got as far as a run, that is recorded as failed.
-        UsageError: the tolerance is not a number ≥ 0.
+        UsageError: the tolerance is not a number ≥ 0, or `repeat` less than 1.
+        NotReproducibleError: something is missing after all. OutsideError: what runs it failed.
     """
     check_tolerance(tolerance)
-    with tempfile.TemporaryDirectory(prefix="lin-rerun-") as scratch:
-        if plan.run.source is not None:
-            tree = read_tree(project.store.blobs, plan.run.source.tree)
-            restore_source(tree, project.store.blobs, Path(scratch))
-        again = read_run(project.store, _fit_again(project, plan, Path(scratch)))
-    verification = compare_runs(project.store.blobs, plan.run, again, tolerance=tolerance)
+    if repeat is not None and repeat < 1:
+        raise UsageError(f"it cannot be re-run {repeat} times", hint="--repeat 2")
+    result = _judge(project, plan, list(_perform_each(project, plan, tolerance, repeat, report)), tolerance)
     receipt = Receipt(
         run=plan.run.id,
-        rerun=again.id,
-        verdict=verification.verdict,
-        differences=[f"{d.what} {d.name}" for d in verification.differences] + verification.context,
+        rerun=result.rerun,
+        verdict=result.verdict,
+        differences=[f"{d.what} {d.name}".strip() for d in result.verification.differences]
+        + result.verification.context,
+        changed=plan.changed,
+        repeats=len(result.reruns),
+        tolerance=tolerance,
     )
 
     def decide(_: Sequence[Event]) -> Change:
         return receipt
 
     project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=datetime.now(UTC))
-    return Rerun(run=plan.run.id, rerun=again.id, verdict=verification.verdict, verification=verification)
+    return result
 
 
-def recorded_environment(project: Project, run: RunInfo) -> Environment | None:
-    """The environment that the run recorded."""
-    if run.environment is None:
-        return None
-    return decode(project.store.blobs.read(run.environment), Environment, where=f"environment of run {short(run.id)}")
+# --- running and judging ----------------------------------------------------------------------------------------------
 
 
-def _missing_source(project: Project, run: RunInfo) -> list[str]:
-    if run.source is None:
-        return []
-    blobs = project.store.blobs
-    if blobs.size(run.source.tree) is None:
-        return [f"the list of its files, {run.source.tree}"]
-    return [file.path for file in read_tree(blobs, run.source.tree).files if blobs.size(file.sha256) is None]
+def _perform_each(
+    project: Project, plan: Plan, tolerance: float | None, repeat: int | None, report: Callable[[str], None]
+) -> Iterator[Performed]:
+    """The re-runs, one by one, until there are enough or one does not agree with the first."""
+    first = perform(project, plan.recipe, parent=plan.run.id, report=report)
+    yield first
+    if repeat is None and not plan.changed:
+        verdict = compare_runs(project, plan.run, first.run, tolerance=tolerance).verdict
+        repeat = 2 if verdict == "different" else 1
+        if repeat > 1:
+            report("different: once more, to see whether it agrees with itself")
+    for number in range(1, repeat or 1):
+        recipe = msgspec.structs.replace(plan.recipe, repeat=number)
+        again = perform(project, recipe, parent=plan.run.id, report=report)
+        yield again
+        if not _agrees(compare_runs(project, first.run, again.run, tolerance=tolerance)):
+            return
 
 
-def _missing_data(project: Project, table: TableRef) -> list[str]:
-    try:
-        pin = decode(project.store.blobs.read(table.pin), Pin, where=f"pin of {table.table}@{table.version}")
-    except StoreError as error:
-        return [error.message]
-    return check_pin(Table(table.table, project.store_root / table.location), pin)
-
-
-def _drift(project: Project, run: RunInfo) -> list[str]:
-    """How packages and interpreter differ; libraries that are not loaded here and now cannot be compared."""
-    recorded = recorded_environment(project, run)
-    if recorded is None:
-        return ["the run recorded no environment"]
-    here = msgspec.structs.replace(capture_environment(), blas=recorded.blas, variables=recorded.variables)
-    return diff_environments(recorded, here)
-
-
-def _fit_again(project: Project, plan: Plan, scratch: Path) -> str:
-    """Fit in a child process with the recorded variables, and no others of that kind; returns the id of its run."""
-    recorded = recorded_environment(project, plan.run)
-    kept = {name: value for name, value in os.environ.items() if recorded is None or name not in VARIABLES}
-    variables = kept | (recorded.variables if recorded else {}) | {"LIN_ACTOR": project.actor}
-    # -P: nothing in the folder can stand in for the modules of the child itself
-    command = [sys.executable, "-P", "-m", "lin.proof.replay", str(project.store_root.resolve()), plan.run.id]
-    child = subprocess.run(
-        command, cwd=scratch, env=variables, capture_output=True, text=True, errors="replace", check=False
+def _judge(project: Project, plan: Plan, performed: Sequence[Performed], tolerance: float | None) -> Rerun:
+    first, last = performed[0], performed[-1]
+    found = [compare_runs(project, plan.run, each.run, tolerance=tolerance) for each in performed]
+    weakest = max(found, key=lambda each: _STRONGEST_FIRST.index(each.verdict))
+    mutual = compare_runs(project, first.run, last.run, tolerance=tolerance)
+    disagreement = None if _agrees(mutual) else mutual
+    drift = list(dict.fromkeys(line for each in performed for line in each.drift))
+    verification = _with_drift(weakest, drift)
+    if disagreement is not None:
+        verification = _inconclusive(verification, disagreement)
+    return Rerun(
+        run=plan.run.id,
+        rerun=weakest.second,
+        reruns=[each.run.id for each in performed],
+        verdict=verification.verdict,
+        changed=plan.changed,
+        drift=drift,
+        verification=verification,
+        disagreement=disagreement,
     )
-    if child.returncode != 0:
-        reason = child.stderr.strip().splitlines()
-        raise OutsideError(
-            f"the re-run of {short(plan.run.id)} failed: {reason[-1] if reason else f'exit code {child.returncode}'}"
-        )
-    run_id = child.stdout.strip()
-    if project.store.runs.sealed(run_id) is None:
-        raise NotFoundError(f"the re-run of {short(plan.run.id)} left no record")
-    return run_id
+
+
+def _agrees(mutual: Verification) -> bool:
+    """Whether two re-runs are the same. Two that left nothing, in the same way, are."""
+    return mutual.same or not mutual.differences
+
+
+def _with_drift(verification: Verification, drift: Sequence[str]) -> Verification:
+    """What could not be had as it was recorded stands in the verdict's context."""
+    fresh = [line for told in drift if (line := f"environment: {told}") not in verification.context]
+    axes = [*verification.axes, *(["environment"] if fresh and "environment" not in verification.axes else [])]
+    return msgspec.structs.replace(verification, axes=axes, context=[*verification.context, *fresh])
+
+
+def _inconclusive(verification: Verification, mutual: Verification) -> Verification:
+    told = ", ".join(f"{found.what} {found.name}".strip() for found in mutual.differences[:_SHOWN])
+    more = f" and {len(mutual.differences) - _SHOWN} more" if len(mutual.differences) > _SHOWN else ""
+    line = (
+        f"it does not agree with itself: re-runs {short(mutual.first)} and {short(mutual.second)} differ in "
+        f"{told}{more}"
+    )
+    return msgspec.structs.replace(verification, verdict="inconclusive", context=[line, *verification.context])
+
+
+# --- what is told before anything runs --------------------------------------------------------------------------------
+
+
+def _is_from_elsewhere(project: Project, start: Start) -> bool:
+    return start.process.host != capture_process().host or start.actor != project.actor
+
+
+def _is_plain_fit(recipe: Recipe) -> bool:
+    return recipe.fit is not None and all(path.startswith("sklearn.") for path in recipe.fit.estimator)
+
+
+def _differ_from_here(project: Project, recipe: Recipe) -> list[str]:
+    """How the interpreter and the packages to run with differ from those at hand; nothing: it runs in these."""
+    if recipe.environment is None:
+        return []
+    wanted = decode_environment(project, recipe.environment)
+    uncounted = (TOOLS - recipe.packages.keys()) | {LIN}
+    python = find_python(project, recipe)
+    here = _versions(capture_environment() if python == Path(sys.executable) else capture_interpreter(python))
+    there = _versions(wanted) | {name: (version, None) for name, version in recipe.packages.items()}
+    lines = []
+    for name in sorted((here.keys() | there.keys()) - uncounted):
+        (old, old_files), (new, new_files) = here.get(name, (None, None)), there.get(name, (None, None))
+        if old != new:
+            lines.append(f"{name} {old or 'none'} -> {new or 'none'}")
+        elif old_files and new_files and old_files != new_files:
+            lines.append(f"{name} {old}: other files")
+    return lines
+
+
+def _versions(environment: Environment) -> dict[str, tuple[str | None, str | None]]:
+    """The version of the interpreter and of each package, with the digest of its files where that is known."""
+    packages = {package.name: (package.version, package.record) for package in environment.packages}
+    return {**packages, "python": (environment.python, environment.implementation)}
+
+
+def _tell(start: Start, recipe: Recipe, installs: Sequence[str], changed: Sequence[str]) -> Iterator[str]:
+    """What is going to run, whose it is, on what data, and in which environment."""
+    whose = f"of {start.actor}, {start.started:%Y-%m-%d %H:%M} UTC on {start.host.name}"
+    yield f"re-running {short(start.id)} {whose}: {start.name}"
+    read = [f"{side.table}@{side.version}" for side in recipe.tables if not isinstance(side, Mix)]
+    read += [file.path for file in recipe.files] + [f"{model.model}@{model.version}" for model in recipe.models]
+    on = f", on {_listed(read)}" if read else ""
+    what = " + ".join(recipe.fit.estimator) if recipe.fit else f"$ {shlex.join(recipe.command)}"
+    yield f"  {what}{on}"
+    if installs:
+        yield f"  in an environment of its own: {_listed(installs)}"
+    elif recipe.environment is None:
+        yield "  in this environment: none was recorded"
+    else:
+        yield "  in this environment, which is the recorded one"
+    yield from (f"  changed: {line}" for line in changed)
+
+
+def _listed(found: Sequence[str]) -> str:
+    return ", ".join([*found[:_SHOWN], *([f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else [])])

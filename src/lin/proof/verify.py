@@ -1,17 +1,14 @@
 """Comparing two runs: the verdict, and everything that differs, looked for both ways.
 
-The ladder, strongest first: identical (parameters, metrics, every artifact byte for byte, every table written), same
-predictions (metrics and predictions bit for bit; other files differ and are named), within tolerance (as declared),
+The ladder, strongest first: identical (every output byte for byte), same predictions (metrics, predictions and golden
+predictions bit for bit, every table row by row; other files differ and are named), within tolerance (as declared),
 different. Where neither run left anything to compare: inconclusive. A weaker verdict is never reported as a stronger.
 """
 
 import io
 import math
-import struct
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from lin.errors import UsageError
 from lin.events import Verdict
@@ -19,50 +16,32 @@ from lin.ids import short
 from lin.lineage.references import find_run_behind
 from lin.numbers import Real
 from lin.project import Project
-from lin.records import Environment, decode, encode
-from lin.runs.environment import diff_environments
+from lin.proof.around import differing, tell_axes
+from lin.proof.outputs import compare_outputs
+from lin.proof.rows import Rows, compare_rows
+from lin.proof.verdict import Compared, Difference, Verification
+from lin.runs.golden import GOLDEN, is_close
 from lin.runs.query import RunInfo
 from lin.runs.train import PREDICTIONS
 from lin.store.blobs import Blobs
 
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not the same: a missing or extra thing has None on one side."""
-
-    what: str
-    name: str
-    first: Any
-    second: Any
-
-
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """Two runs compared. `context` names what differs around them: inputs, source, environment, host."""
-
-    first: str
-    second: str
-    verdict: Verdict
-    differences: list[Difference]
-    context: list[str]
-    largest: Real | None
-    """The largest absolute difference between two metrics or predictions, where there is one to measure."""
-    tolerance: float | None
-
-    @property
-    def same(self) -> bool:
-        """Whether the verdict is a yes."""
-        return self.verdict in {"identical", "same predictions", "within tolerance"}
+__all__ = ["Compared", "Difference", "Verification", "check_tolerance", "compare_runs", "verify_runs"]
 
 
 def verify_runs(project: Project, first: str, second: str, *, tolerance: float | None = None) -> Verification:
-    """Compare two finished runs.
+    """Compare two runs that ended by themselves, finished or failed.
 
-    `tolerance` is used both absolutely and relatively: |a − b| ≤ t + t·max(|a|, |b|) for every metric and prediction.
+    `tolerance` is used both absolutely and relatively: |a − b| ≤ t + t·max(|a|, |b|) for every metric, prediction and
+    probability, and every cell with a fraction of a table written. A label is never close to another one.
 
     Raises:
-        NotFoundError: no such run. UsageError: one of them did not finish, or the tolerance is not a number ≥ 0.
+        NotFoundError: no such run. UsageError: one of them did not end, or the tolerance is not a number ≥ 0.
     """
     check_tolerance(tolerance)
-    return compare_runs(project.store.blobs, _finished(project, first), _finished(project, second), tolerance=tolerance)
+    return compare_runs(project, _ended(project, first), _ended(project, second), tolerance=tolerance)
 
 
 def check_tolerance(tolerance: float | None) -> None:
@@ -71,211 +50,186 @@ def check_tolerance(tolerance: float | None) -> None:
         raise UsageError(f"the tolerance {tolerance} is not a number of at least 0")
 
 
-def compare_runs(blobs: Blobs, a: RunInfo, b: RunInfo, *, tolerance: float | None = None) -> Verification:
+def compare_runs(project: Project, a: RunInfo, b: RunInfo, *, tolerance: float | None = None) -> Verification:
     """As `verify_runs`, for runs that were read already."""
-    predictions = _Predictions(blobs, a, b)
-    params = _compare("param", _encoded(a.params), _encoded(b.params), shown=(a.params, b.params))
-    metrics = _compare("metric", _bits(a.metrics), _bits(b.metrics), shown=(a.metrics, b.metrics))
-    files = _compare("artifact", _digests(a), _digests(b)) + _compare("output", _pins(a), _pins(b))
+    found = _Evidence(project, a, b, tolerance)
+    axes = tell_axes(project, a, b)
     return Verification(
         first=a.id,
         second=b.id,
-        verdict=_judge(a, b, predictions, params, metrics, files, tolerance),
-        differences=[*params, *metrics, *predictions.differences, *files],
-        context=_context(blobs, a, b),
-        largest=_largest(a, b, predictions),
+        verdict=_judge(found),
+        differences=found.differences,
+        compared=found.compared,
+        axes=list(axes),
+        context=[f"{axis}: {line}" for axis, lines in axes.items() for line in lines] + list(found.notes),
+        largest=_largest(found.gaps),
+        largest_probability=_largest([rows.largest_probability for rows in found.scored]),
+        flips=sum(rows.flips for rows in found.scored),
         tolerance=tolerance,
     )
 
 
-def _judge(
-    a: RunInfo,
-    b: RunInfo,
-    predictions: "_Predictions",
-    params: list[Difference],
-    metrics: list[Difference],
-    files: list[Difference],
-    tolerance: float | None,
-) -> Verdict:
-    if not _has_results(a) and not _has_results(b):
+class _Evidence:
+    """Everything that two runs left, held against each other."""
+
+    def __init__(self, project: Project, a: RunInfo, b: RunInfo, tolerance: float | None) -> None:
+        blobs = project.store.blobs
+        self.a, self.b, self.tolerance = a, b, tolerance
+        self.endings = _compare_endings(a, b)
+        self.params = _compare("param", a.params, b.params)
+        self.metrics = _compare("metric", a.metrics, b.metrics)
+        self.artifacts = _compare("artifact", _artifacts(a), _artifacts(b))
+        self.files = _compare("file", _files(a), _files(b))
+        self.predictions = _compare_scored(blobs, a, b, PREDICTIONS, "predictions", tolerance)
+        self.golden = _compare_scored(blobs, a, b, GOLDEN, "golden predictions", tolerance)
+        self.outputs = compare_outputs(project, a, b, tolerance=tolerance)
+
+    @property
+    def scored(self) -> list[Rows]:
+        """The predictions that both runs have."""
+        return [rows for rows in (self.predictions, self.golden) if rows is not None]
+
+    @property
+    def differences(self) -> list[Difference]:
+        """All that differs, what counts most first."""
+        rows = [difference for scored in self.scored for difference in scored.differences]
+        files = [*self.artifacts, *self.files, *self.outputs.differences]
+        return [*self.endings, *self.params, *self.metrics, *rows, *files]
+
+    @property
+    def compared(self) -> Compared:
+        """How much both have."""
+        a, b = self.a, self.b
+        return Compared(
+            params=len(a.params.keys() & b.params.keys()),
+            metrics=len(a.metrics.keys() & b.metrics.keys()),
+            artifacts=len(_artifacts(a).keys() & _artifacts(b).keys()),
+            files=len(_files(a).keys() & _files(b).keys()),
+            tables=self.outputs.tables,
+            predictions=self.predictions.rows if self.predictions else 0,
+            golden=self.golden.rows if self.golden else 0,
+        )
+
+    @property
+    def gaps(self) -> list[Real | None]:
+        """How far numbers are apart, the furthest of each kind."""
+        a, b = self.a.metrics, self.b.metrics
+        metrics = [Real(abs(a[key] - b[key])) for key in a.keys() & b.keys()]
+        return [*metrics, *(rows.largest for rows in self.scored), self.outputs.largest]
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What else there is to say."""
+        for run in (self.a, self.b):
+            if self.endings and run.error:
+                yield f"run {short(run.id)} {run.status}: {run.error}"
+        if self.is_empty:
+            yield "neither run has metrics, artifacts, files or tables written: there is nothing to compare"
+        yield from self.outputs.notes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither run left anything."""
+        return not any(run.metrics or run.artifacts or run.outputs for run in (self.a, self.b))
+
+    @property
+    def lacks_predictions(self) -> bool:
+        """Whether one of them has no predictions, or none that can be read. Golden ones may be younger than a run."""
+        return self.predictions is None and any(found.name == PREDICTIONS for found in self.artifacts)
+
+    @property
+    def predicts_the_same(self) -> bool:
+        """Whether there are predictions on both sides, and every bit of them is the same."""
+        return bool(self.scored) and not self.lacks_predictions and all(rows.same for rows in self.scored)
+
+    @property
+    def is_close(self) -> bool:
+        """Whether there are numbers on both sides, and all of them are within the tolerance."""
+        a, b = self.a.metrics, self.b.metrics
+        if self.tolerance is None or self.lacks_predictions or a.keys() != b.keys():
+            return False
+        rows = self.outputs.close and all(rows.close for rows in self.scored)
+        measured = a or self.scored or self.outputs.tables
+        return bool(measured) and rows and all(is_close(a[key], b[key], self.tolerance) for key in a)
+
+
+def _judge(found: _Evidence) -> Verdict:
+    if found.endings:
+        return "different"
+    if found.is_empty:
         return "inconclusive"
-    if not params and not metrics and not files:
+    if not found.differences:
         return "identical"
-    if not metrics and predictions.same and predictions.present:
+    only_tables_differ = len(found.differences) == len(found.outputs.differences)
+    if not found.metrics and found.outputs.rows_same and (found.predicts_the_same or only_tables_differ):
         return "same predictions"
-    numbers = [(a.metrics[k], b.metrics[k]) for k in a.metrics.keys() & b.metrics.keys()]
-    if (
-        tolerance is not None
-        and (numbers or predictions.present)
-        and a.metrics.keys() == b.metrics.keys()
-        and predictions.within(tolerance)
-        and all(_close(x, y, tolerance) for x, y in numbers)
-    ):
-        return "within tolerance"
-    return "different"
+    return "within tolerance" if found.is_close else "different"
 
 
-def _has_results(run: RunInfo) -> bool:
-    return bool(run.metrics or run.artifacts or run.outputs)
+def _compare_endings(a: RunInfo, b: RunInfo) -> list[Difference]:
+    """How they ended, if not alike. A program that nobody watched tells no exit code."""
+    endings = ("status", a.status, b.status), ("exit code", a.exit_code, b.exit_code)
+    told = [ending for ending in endings if None not in ending]
+    return [Difference(what=what, name="", first=x, second=y) for what, x, y in told if x != y]
 
 
-def _compare(
-    what: str,
-    a: Mapping[str, bytes | str],
-    b: Mapping[str, bytes | str],
-    shown: tuple[dict[str, Any], dict[str, Any]] | None = None,
-) -> list[Difference]:
-    """Names that only one side has, or whose values differ. `shown` are the values to report."""
-    first, second = shown or (dict(a), dict(b))
-    return [
-        Difference(what=what, name=name, first=first.get(name), second=second.get(name))
-        for name in sorted(a.keys() | b.keys())
-        if name not in a or name not in b or a[name] != b[name]
-    ]
+def _compare(what: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+    """Names that only one side has, or whose values are not stored alike."""
+    return [Difference(what=what, name=name, first=a.get(name), second=b.get(name)) for name in differing(a, b)]
 
 
-class _Predictions:
-    """The predictions of two runs, row by row and column by column; files that are equal are not opened."""
-
-    def __init__(self, blobs: Blobs, a: RunInfo, b: RunInfo) -> None:
-        files = a.artifact(PREDICTIONS), b.artifact(PREDICTIONS)
-        self.present = files[0] is not None and files[1] is not None
-        self.same = (files[0] and files[0].sha256) == (files[1] and files[1].sha256)
-        self.differences: list[Difference] = []
-        self.largest: float | None = 0.0 if self.present and self.same else None
-        self._pairs: list[tuple[Any, Any]] = []
-        if files[0] and files[1] and not self.same:
-            self._open(_columns(blobs, files[0].sha256), _columns(blobs, files[1].sha256))
-
-    def _open(self, first: dict[str, list[Any]] | None, second: dict[str, list[Any]] | None) -> None:
-        if first is None or second is None:
-            return  # not both are Parquet: that they differ as files is said there
-        for what, x, y in (("columns", sorted(first), sorted(second)), ("rows", _length(first), _length(second))):
-            if x != y:
-                self.differences = [Difference(what="predictions", name=what, first=x, second=y)]
-                return
-        self.same = True
-        for name, column in first.items():
-            self._compare(name, list(zip(column, second[name], strict=True)))
-        gaps = [abs(x - y) for x, y in self._pairs if isinstance(x, float) and isinstance(y, float)]
-        self.largest = max((g for g in gaps if not math.isnan(g)), default=None)
-
-    def _compare(self, column: str, pairs: list[tuple[Any, Any]]) -> None:
-        self._pairs += pairs
-        changed = [(x, y) for x, y in pairs if not _same_bits(x, y)]
-        if changed:
-            self.same = False
-            name = f"{len(changed)} of {len(pairs)} rows" + ("" if column == "predicted" else f" of '{column}'")
-            first, second = map(_shown, changed[0])
-            self.differences.append(Difference(what="predictions", name=name, first=first, second=second))
-
-    def within(self, tolerance: float) -> bool:
-        """Whether each prediction is as close as that; labels must be equal."""
-        if self.same:
-            return True
-        return bool(self._pairs) and all(_close(x, y, tolerance) for x, y in self._pairs)
+def _artifacts(run: RunInfo) -> dict[str, str]:
+    return {artifact.path: artifact.sha256 for artifact in run.artifacts}
 
 
-def _columns(blobs: Blobs, sha256: str) -> dict[str, list[Any]] | None:
-    """The columns of a predictions file, None where it is none: a program may call anything by that name."""
+def _files(run: RunInfo) -> dict[str, str]:
+    return {file.path: file.sha256 for file in run.file_outputs}
+
+
+def _compare_scored(
+    blobs: Blobs, a: RunInfo, b: RunInfo, artifact: str, what: str, tolerance: float | None
+) -> Rows | None:
+    """The predictions of that name, row by row; None where not both have them. Of equal files, the rows are counted."""
+    first, second = a.artifact(artifact), b.artifact(artifact)
+    if first is None or second is None:
+        return None
+    if first.sha256 == second.sha256:
+        return Rows(rows=_count_rows(blobs, first.sha256), largest=Real(0))
+    tables = _read_rows(blobs, first.sha256), _read_rows(blobs, second.sha256)
+    if tables[0] is None or tables[1] is None:
+        return None
+    return compare_rows(tables[0], tables[1], what=what, tolerance=tolerance)
+
+
+def _read_rows(blobs: Blobs, sha256: str) -> "pa.Table | None":
+    """The rows of a file of predictions; None where it is none: a program may call anything by that name."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        columns: dict[str, list[Any]] = pq.read_table(io.BytesIO(blobs.read(sha256))).to_pydict()
+        rows: pa.Table = pq.read_table(io.BytesIO(blobs.read(sha256)))
     except (pa.ArrowException, OSError, ValueError):
         return None
-    return columns
+    return rows if len(set(rows.column_names)) == len(rows.column_names) else None
 
 
-def _length(columns: dict[str, list[Any]]) -> int:
-    return len(next(iter(columns.values()), []))
+def _count_rows(blobs: Blobs, sha256: str) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: int = pq.read_metadata(io.BytesIO(blobs.read(sha256))).num_rows
+    except (pa.ArrowException, OSError, ValueError):
+        return 0
+    return rows
 
 
-def _shown(value: Any) -> Any:
-    return Real(value) if isinstance(value, float) else value
+def _largest(gaps: list[Real | None]) -> Real | None:
+    return max((gap for gap in gaps if gap is not None and not math.isnan(gap)), default=None)
 
 
-def _same_bits(x: Any, y: Any) -> bool:
-    if isinstance(x, float) and isinstance(y, float):
-        return struct.pack(">d", x) == struct.pack(">d", y)
-    return type(x) is type(y) and bool(x == y)
-
-
-def _close(x: Any, y: Any, tolerance: float) -> bool:
-    if isinstance(x, float) and isinstance(y, float):
-        if math.isnan(x) or math.isnan(y) or math.isinf(x) or math.isinf(y):
-            return _same_bits(x, y) or (math.isnan(x) and math.isnan(y))
-        return abs(x - y) <= tolerance + tolerance * max(abs(x), abs(y))
-    return bool(x == y)
-
-
-def _bits(metrics: dict[str, Any]) -> dict[str, bytes]:
-    return {name: struct.pack(">d", value) for name, value in metrics.items()}
-
-
-def _encoded(params: dict[str, Any]) -> dict[str, bytes]:
-    """As they are stored: 1, 1.0 and true are three values, also inside lists."""
-    return {name: encode(value) for name, value in params.items()}
-
-
-def _digests(run: RunInfo) -> dict[str, str]:
-    return {artifact.path: artifact.sha256 for artifact in run.artifacts}
-
-
-def _pins(run: RunInfo) -> dict[str, str]:
-    return {written.table: written.pin for written in run.table_outputs}
-
-
-def _largest(a: RunInfo, b: RunInfo, predictions: _Predictions) -> Real | None:
-    gaps = [abs(a.metrics[k] - b.metrics[k]) for k in a.metrics.keys() & b.metrics.keys()]
-    gaps += [] if predictions.largest is None else [predictions.largest]
-    return max((Real(g) for g in gaps if not math.isnan(g)), default=None)
-
-
-def _context(blobs: Blobs, a: RunInfo, b: RunInfo) -> list[str]:
-    """What differs around the two runs, a line each."""
-    lines = _inputs(a, b)
-    if not _has_results(a) and not _has_results(b):
-        lines.append("neither run has metrics, artifacts or tables written: there is nothing to compare")
-    if (a.source and a.source.tree) != (b.source and b.source.tree):
-        lines.append("source: the project's files differ")
-    if a.environment != b.environment:
-        lines += [f"environment: {line}" for line in _environments(blobs, a, b)]
-    if a.host != b.host:
-        lines.append(f"host: {a.host.name} ({a.host.cpu}) -> {b.host.name} ({b.host.cpu})")
-    return lines
-
-
-def _inputs(a: RunInfo, b: RunInfo) -> list[str]:
-    first = {t.table: t for t in a.table_inputs}
-    second = {t.table: t for t in b.table_inputs}
-    lines = []
-    for name in sorted(first.keys() | second.keys()):
-        x, y = first.get(name), second.get(name)
-        if x is None or y is None:
-            lines.append(f"input: table {name} is read by only one of them")
-        elif x.pin != y.pin:
-            lines.append(f"input: {name}@{x.version} -> {name}@{y.version}, other data")
-        elif x.order != y.order:
-            lines.append(
-                f"input: {name} is read in another order: {x.order or 'as written'} -> {y.order or 'as written'}"
-            )
-    return lines
-
-
-def _environments(blobs: Blobs, a: RunInfo, b: RunInfo) -> list[str]:
-    if a.environment is None or b.environment is None:
-        return ["recorded for only one of them"]
-    first, second = (
-        decode(blobs.read(sha256), Environment, where=f"environment {short(sha256)}")
-        for sha256 in (a.environment, b.environment)
-    )
-    return diff_environments(first, second)
-
-
-def _finished(project: Project, reference: str) -> RunInfo:
+def _ended(project: Project, reference: str) -> RunInfo:
     run = find_run_behind(project, reference)
-    if run.status != "finished":
-        raise UsageError(f"run {short(run.id)} is {run.status}; only finished runs can be compared", hint="lin runs")
+    if run.status not in {"finished", "failed"}:
+        raise UsageError(f"run {short(run.id)} is {run.status}; only runs that ended can be compared", hint="lin runs")
     return run

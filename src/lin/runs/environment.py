@@ -4,35 +4,45 @@ Equal environments encode to equal bytes, wherever they are installed: no path, 
 """
 
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from lin.errors import OutsideError
 from lin.records import Blas, Environment, Package
 from lin.runs import probe
+from lin.runs.source import Blobs, capture_source
 
+_LIN = "lin-lineage"
 _SECONDS = 60
 # the folder of the caller must not stand in for the standard library, nor count as installed
 _RUN_STDIN = "import sys; sys.path = [p for p in sys.path if p]; exec(compile(sys.stdin.read(), 'probe', 'exec'))"
 
 
-def capture_environment() -> Environment:
+def capture_environment(blobs: Blobs | None = None, root: Path | None = None) -> Environment:
     """The environment of this process.
 
-    BLAS and threads are those loaded now: capture once numpy is imported where they matter.
+    BLAS and threads are those loaded now: capture once numpy is imported where they matter. With `blobs`, the code of
+    editable packages is kept there, but for that of lin itself, which takes no part in results, and that of packages
+    that lie inside the project at `root`, which is in the project's own snapshot.
     """
-    return msgspec.convert(probe.collect(), Environment)
+    environment = msgspec.convert(probe.collect(), Environment)
+    editable = any(package.editable and package.name != _LIN for package in environment.packages)
+    if blobs is None or not editable:
+        return environment
+    return _keep_sources(environment, probe.editable_folders(sys.path), blobs, root)
 
 
-def capture_interpreter(python: Path) -> Environment:
+def capture_interpreter(python: Path, blobs: Blobs | None = None, root: Path | None = None) -> Environment:
     """The environment of another interpreter (3.9 or newer), which needs neither lin nor msgspec.
 
-    It is asked in a fresh process, so no BLAS is loaded in it and `blas` is empty.
+    It is asked in a fresh process, so no BLAS is loaded in it and `blas` is empty. `blobs` and `root` are as for
+    `capture_environment`.
 
     Raises:
         OutsideError: it does not start, fails, or does not answer within a minute.
@@ -53,10 +63,11 @@ def capture_interpreter(python: Path) -> Environment:
         raise _cannot_ask(python, last or f"it ended with {answer.returncode}")
     try:
         # start-up files of that interpreter may print: the answer is the last line
-        facts: Any = msgspec.json.decode(answer.stdout.rstrip().rpartition(b"\n")[2])
-        return msgspec.convert(facts, Environment)
+        line = answer.stdout.rstrip().rpartition(b"\n")[2]
+        environment, folders = msgspec.json.decode(line, type=tuple[Environment, dict[str, str]])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _cannot_ask(python, f"its answer is not an environment: {error}") from error
+    return environment if blobs is None else _keep_sources(environment, folders, blobs, root)
 
 
 def _cannot_ask(python: Path, why: str) -> OutsideError:
@@ -64,6 +75,35 @@ def _cannot_ask(python: Path, why: str) -> OutsideError:
         f"the interpreter {python} does not tell its environment: {why}",
         hint=f"try it yourself: {python} --version",
     )
+
+
+def _keep_sources(
+    environment: Environment, addresses: Mapping[str, str], blobs: Blobs, root: Path | None
+) -> Environment:
+    """The environment with the code of its editable packages, each in a snapshot of its own."""
+    packages = []
+    for package in environment.packages:
+        address = addresses.get(package.name, "") if package.editable and package.name != _LIN else ""
+        folder = _folder_of(address)
+        source = None if folder is None else _keep_source(folder, blobs, root)
+        packages.append(msgspec.structs.replace(package, source=source))
+    return msgspec.structs.replace(environment, packages=packages)
+
+
+def _folder_of(address: str) -> Path | None:
+    parts = urlsplit(address)
+    folder = Path(unquote(parts.path))
+    return folder if parts.scheme == "file" and parts.path and folder.is_dir() else None
+
+
+def _keep_source(folder: Path, blobs: Blobs, root: Path | None) -> str | None:
+    """The snapshot of a folder of code without the project, where that is inside; None where it is inside that."""
+    folder, root = folder.resolve(), root and root.resolve()
+    if root is not None and folder.is_relative_to(root):
+        return None
+    inside = root is not None and root.is_relative_to(folder)
+    exclude = [root.relative_to(folder).as_posix()] if inside and root is not None else []
+    return capture_source(folder, blobs, exclude=exclude).tree
 
 
 # --- comparing --------------------------------------------------------------------------------------------

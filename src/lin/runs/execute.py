@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,8 @@ import msgspec
 
 from lin.errors import LinError, NotFoundError
 from lin.ids import day_of
-from lin.project import Project
-from lin.records import Sealed, Status, encode
+from lin.project import SCRATCH_VARIABLE, Project
+from lin.records import Kind, Sealed, Status, encode
 from lin.runs.environment import capture_environment, capture_interpreter
 from lin.runs.fold import fold_log
 from lin.runs.host import capture_host, capture_process
@@ -50,6 +50,21 @@ _FIRST_LOOK, _LAST_LOOK = 0.01, 0.5
 _INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+@dataclass(frozen=True)
+class Again:
+    """How a command is run again, by its recipe: `project` and `folder` are then those of a scratch folder.
+
+    `started` is what is started in place of the recorded words, which name paths of the project where it lay then.
+    `variables` is the whole environment of the program, but for what tells it of its run. Its standard input is empty.
+    """
+
+    parent: str | None
+    recipe: str
+    kind: Kind
+    started: Sequence[str]
+    variables: Mapping[str, str]
+
+
 def run_command(
     project: Project,
     argv: Sequence[str],
@@ -63,6 +78,7 @@ def run_command(
     params: dict[str, object] | None = None,
     captured: Capture | None = None,
     capture: bool = True,
+    again: Again | None = None,
 ) -> tuple[str, Sealed]:
     """Run `argv` in `folder`; returns the run's id and record. The program's own exit code is in the record.
 
@@ -87,25 +103,30 @@ def run_command(
         params: what it was asked to do.
         captured: source, environment and host, where they were taken before: see `capture_program`.
         capture: whether a program that is Python, or starts one, is watched: see `lin.hook.lin_hook`.
+        again: how, where this is a re-run.
 
     Raises:
         NotFoundError: there is no such program.
     """
-    program = find_program(argv[0], folder)
+    started = again.started if again else argv
+    program = find_program(started[0], folder)
     recorder = begin_run(
         project,
         captured or capture_program(project, program),
-        kind="command",
+        kind=again.kind if again else "command",
         name=name or Path(argv[0]).name,
         experiment=experiment,
         sweep=sweep,
+        parent=again.parent if again else None,
+        recipe=again.recipe if again else None,
         command=redact_command(argv),
         folder=Path(os.path.relpath(folder, project.root)).as_posix(),
         params=params,
     )
-    variables = _variables(project, recorder.id, capture=capture)
-    sealed = _supervise(project, recorder, [str(program), *argv[1:]], folder, variables, stdout, stderr)
-    return recorder.id, sealed
+    variables = _variables(project, recorder.id, again.variables if again else os.environ, capture=capture)
+    stdin = subprocess.DEVNULL if again else None
+    launch = _Launch([str(program), *started[1:]], folder, variables, stdin, stdout, stderr)
+    return recorder.id, _supervise(project, recorder, launch)
 
 
 def find_program(name: str, folder: Path) -> Path:
@@ -118,8 +139,9 @@ def find_program(name: str, folder: Path) -> Path:
 
 def capture_program(project: Project, program: Path) -> Capture:
     """As `record.capture`, but the environment is that of the program where the program is another Python."""
-    other = _PYTHON.fullmatch(program.name) and not is_same_python(program, Path(sys.executable))
-    environment = capture_interpreter(program) if other else capture_environment()
+    other = is_python(program) and not is_same_python(program, Path(sys.executable))
+    blobs, root = project.store.blobs, project.root
+    environment = capture_interpreter(program, blobs, root) if other else capture_environment(blobs, root)
     return Capture(
         source=capture_source(project.root, project.store.blobs, exclude=project.folders_of_data),
         environment=project.store.blobs.put(encode(environment)),
@@ -128,16 +150,23 @@ def capture_program(project: Project, program: Path) -> Capture:
     )
 
 
+def is_python(program: Path) -> bool:
+    """Whether a program is a Python, by its name."""
+    return _PYTHON.fullmatch(program.name) is not None
+
+
 def is_same_python(first: Path, second: Path) -> bool:
     """Whether two interpreters have the same packages: one file, reached by way of the same folder of programs."""
     return first.resolve() == second.resolve() and first.parent.resolve() == second.parent.resolve()
 
 
-def _variables(project: Project, run_id: str, *, capture: bool) -> dict[str, str]:
+def _variables(project: Project, run_id: str, given: Mapping[str, str], *, capture: bool) -> dict[str, str]:
     """The program's environment. Of a `lin run` around this one it keeps nothing."""
-    variables = {name: value for name, value in os.environ.items() if name not in {CAPTURE_VARIABLE, "PYTHONPATH"}}
+    variables = {name: value for name, value in given.items() if name not in {CAPTURE_VARIABLE, "PYTHONPATH"}}
     variables |= {RUN_VARIABLE: run_id, STORE_VARIABLE: str(project.store_root.resolve())}
-    path = os.environ.get("PYTHONPATH", "").removeprefix(str(_HOOK)).removeprefix(os.pathsep)
+    if project.scratch is not None:
+        variables[SCRATCH_VARIABLE] = str(project.scratch)
+    path = given.get("PYTHONPATH", "").removeprefix(str(_HOOK)).removeprefix(os.pathsep)
     if capture:
         variables[CAPTURE_VARIABLE] = _capture_settings(project, run_id)
         path = f"{_HOOK}{os.pathsep}{path}" if path else str(_HOOK)  # an empty entry would be the current folder
@@ -147,16 +176,31 @@ def _variables(project: Project, run_id: str, *, capture: bool) -> dict[str, str
 def _capture_settings(project: Project, run_id: str) -> str:
     """What `lin.hook.lin_hook.log.Log` is told."""
     store = project.store_root.resolve()
-    tables = [(project.root / table.path).resolve() for table in project.config.tables.values()]
-    settings = {
+    tables = [project.root / table.path for table in project.config.tables.values()]
+    tables += [table.resolve() for table in tables]  # a program may take either way
+    settings: dict[str, object] = {
         "log": str(store / "runs" / day_of(run_id) / run_id / LOG),
         "root": str(project.root.resolve()),
-        "skip": [str(folder) for folder in (store, *tables)],
+        "skip": list(dict.fromkeys(str(folder) for folder in (store, *tables))),
     }
+    if project.scratch is not None:
+        settings["scratch"] = str(project.scratch)
     return msgspec.json.encode(settings).decode()
 
 
 # --- while the program runs -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What is started, and where its output goes."""
+
+    argv: list[str]
+    folder: Path
+    variables: dict[str, str]
+    stdin: int | None
+    stdout: BinaryIO | None
+    stderr: BinaryIO | None
 
 
 @dataclass
@@ -221,29 +265,26 @@ class _Kept:
         self.file.close()
 
 
-def _supervise(
-    project: Project,
-    recorder: Recorder,
-    argv: list[str],
-    folder: Path,
-    variables: dict[str, str],
-    stdout: BinaryIO | None,
-    stderr: BinaryIO | None,
-) -> Sealed:
+def _supervise(project: Project, recorder: Recorder, launch: _Launch) -> Sealed:
     child, kept = _Child(), _Kept(recorder.output())
     with _signals_to(child):
         own = _high_water(os.getpid())
         try:
             child.process = subprocess.Popen(
-                argv, cwd=folder, env=variables, stdin=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                launch.argv,
+                cwd=launch.folder,
+                env=launch.variables,
+                stdin=launch.stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
         except (OSError, ValueError) as failure:
             kept.file.close()
             reason = failure.strerror if isinstance(failure, OSError) else failure
-            return recorder.seal("failed", exit_code=126, error=f"cannot start {argv[0]}: {reason}")
+            return recorder.seal("failed", exit_code=126, error=f"cannot start {launch.argv[0]}: {reason}")
         for number in child.early:
             child.send(number)
-        code, peak = _wait(child, child.process, kept, stdout, stderr, own)
+        code, peak = _wait(child, child.process, kept, launch, own)
         return _conclude(project, recorder, kept, code, peak)
 
 
@@ -261,15 +302,10 @@ def _signals_to(child: _Child) -> Iterator[None]:
 
 
 def _wait(
-    child: _Child,
-    process: "subprocess.Popen[bytes]",
-    kept: _Kept,
-    stdout: BinaryIO | None,
-    stderr: BinaryIO | None,
-    own: int,
+    child: _Child, process: "subprocess.Popen[bytes]", kept: _Kept, launch: _Launch, own: int
 ) -> tuple[int, int | None]:
     """Pass the child's output on until it ends; its exit code in the shell's convention, and its peak memory."""
-    pairs = [(process.stdout, stdout), (process.stderr, stderr)]
+    pairs = [(process.stdout, launch.stdout), (process.stderr, launch.stderr)]
     pumps = [threading.Thread(target=_pump, args=(source, sink, kept, child.stop)) for source, sink in pairs]
     watcher = threading.Thread(target=child.watch_memory, args=(own,))
     for thread in (*pumps, watcher):

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +20,20 @@ from lin.data.read import filter_rows, read_pin
 from lin.data.tables import Table
 from lin.errors import LinError, OutsideError, UsageError
 from lin.project import Project
-from lin.records import Fit, Param, Pin, TableRef, encode
+from lin.records import Fit, Kind, Param, Pin, TableRef, encode
 from lin.runs.estimators import build_estimator, with_seed
 from lin.runs.evaluate import Evaluation, evaluate, fit_model, select_features, split_rows
+from lin.runs.golden import GOLDEN, Golden, read_golden, write_golden
 from lin.runs.host import capture_process
 from lin.runs.persist import dump_model
 from lin.runs.plots import prediction_error_plot, residual_plot
 from lin.runs.record import Capture, Recorder, begin_run
+from lin.runs.score import predict_golden, sample_rows
 from lin.runs.sweep import Ended, name_point
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 MODEL = "model/model.skops"
 PREDICTIONS = "predictions.parquet"
@@ -39,7 +43,10 @@ RESIDUALS = "residuals.png"
 
 @dataclass(frozen=True)
 class FitWork:
-    """What the fits of a sweep share: the rows, and what surrounds the runs. A worker process takes it as it is."""
+    """What the fits of a sweep share: the rows, and what surrounds the runs. A worker process takes it as it is.
+
+    A re-run has a `parent` and a `recipe`, and may have read another version, too, whose rows it mixed in.
+    """
 
     table: Table
     pin: Pin
@@ -48,6 +55,13 @@ class FitWork:
     experiment: str | None
     sweep: str | None
     parent: str | None = None
+    kind: Kind = "train"
+    recipe: str | None = None
+    mixed_in: TableRef | None = None
+    draws: bool = True
+    """Whether the fits have pictures."""
+    golden_rows: bytes | None = None
+    """The rows that each model is asked to predict, as a golden file, instead of a sample of the table."""
 
     apart = False
     """A fit may be done in the process that leads the sweep."""
@@ -56,7 +70,7 @@ class FitWork:
         """Read the rows once, and return what does one fit. Raises `OutsideError` if they cannot be read."""
         import sklearn.base  # noqa: F401  before the rows, as where the environment was captured
 
-        rows = Rows(read_pin(self.table, self.pin))
+        rows = Rows(read_pin(self.table, self.pin), golden=self.golden_rows)
         here = replace(self, captured=replace(self.captured, process=capture_process()))
         return lambda fit: here.do(project, rows, fit)
 
@@ -66,23 +80,25 @@ class FitWork:
             recorder = begin_run(
                 project,
                 self.captured,
-                kind="train",
+                kind=self.kind,
                 name=name_fit(fit),
                 experiment=self.experiment,
                 sweep=self.sweep,
                 parent=self.parent,
+                recipe=self.recipe,
                 params={"estimator": _estimator_param(fit), **fit.params},
                 fit=fit,
-                inputs=[self.reference],
+                inputs=[self.reference, *([self.mixed_in] if self.mixed_in else [])],
             )
-            return Ended(recorder.id, _fit_recorded(recorder, fit, rows))
+            return Ended(recorder.id, _fit_recorded(recorder, fit, rows, draws=self.draws))
 
 
 class Rows:
     """The rows of one table version, filtered and split once for all fits that ask for the same."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, *, golden: bytes | None = None) -> None:
         self._table = table
+        self._given = golden
         self._kept: dict[str | None, pd.DataFrame] = {}
         self._splits: dict[bytes, Split] = {}
 
@@ -107,6 +123,16 @@ class Rows:
             parts = split_rows(frame[features], frame[fit.target], fit.test_size, fit.seed)
             self._splits[key] = Split(features, *parts)
         return self._splits[key]
+
+    @cached_property
+    def sample(self) -> "pa.Table":
+        """Rows of the table, whatever a filter says of them: those whose target is not known are among them."""
+        return sample_rows(self._table)
+
+    @cached_property
+    def given(self) -> Golden | None:
+        """The rows that were given to be predicted instead. Raises `OutsideError` if they are no golden file."""
+        return None if self._given is None else read_golden(self._given)
 
 
 @dataclass(frozen=True)
@@ -142,10 +168,10 @@ def _estimator_param(fit: Fit) -> Param:
     return fit.estimator[0] if len(fit.estimator) == 1 else list(fit.estimator)
 
 
-def _fit_recorded(recorder: Recorder, fit: Fit, rows: Rows) -> list[str]:
+def _fit_recorded(recorder: Recorder, fit: Fit, rows: Rows, *, draws: bool) -> list[str]:
     """Do one fit into its run and seal it, however it ends; returns its warnings."""
     try:
-        features, warnings = _fit_and_log(recorder, fit, rows)
+        features, warnings = _fit_and_log(recorder, fit, rows, draws=draws)
     except LinError as error:
         recorder.seal("failed", error=error.message)
         return [error.message]
@@ -159,7 +185,7 @@ def _fit_recorded(recorder: Recorder, fit: Fit, rows: Rows) -> list[str]:
     return warnings
 
 
-def _fit_and_log(recorder: Recorder, fit: Fit, rows: Rows) -> tuple[list[str], list[str]]:
+def _fit_and_log(recorder: Recorder, fit: Fit, rows: Rows, *, draws: bool) -> tuple[list[str], list[str]]:
     split = rows.split(fit)
     model = build_estimator(fit.estimator, fit.params)
     for param in with_seed(model, fit.seed):
@@ -170,9 +196,21 @@ def _fit_and_log(recorder: Recorder, fit: Fit, rows: Rows) -> tuple[list[str], l
     for key, value in result.metrics.items():
         recorder.log_metric(key, value)
     recorder.log_artifact(_predictions(rows.keep(fit), fit, split, result), PREDICTIONS)
-    recorder.log_artifact(prediction_error_plot(split.test_target, result), PREDICTION_ERROR)
-    recorder.log_artifact(residual_plot(split.test_target, result), RESIDUALS)
-    return split.features, warnings
+    if draws:
+        recorder.log_artifact(prediction_error_plot(split.test_target, result), PREDICTION_ERROR)
+        recorder.log_artifact(residual_plot(split.test_target, result), RESIDUALS)
+    return split.features, [*warnings, *_log_golden(recorder, model, fit, rows, split.features)]
+
+
+def _log_golden(recorder: Recorder, model: Any, fit: Fit, rows: Rows, features: list[str]) -> list[str]:
+    """Keep golden predictions, last of all: some models answer otherwise the next time. Returns why there are none."""
+    try:
+        asked, key = (rows.given.table, rows.given.layout.key) if rows.given else (rows.sample, fit.exclude)
+        content = write_golden(predict_golden(model, asked, key, features))
+    except LinError as error:
+        return [f"no golden predictions: {error.message}"]
+    recorder.log_artifact(content, GOLDEN)
+    return []
 
 
 def _predictions(frame: "pd.DataFrame", fit: Fit, split: Split, result: Evaluation) -> bytes:

@@ -1,7 +1,7 @@
 """What the running interpreter is made of, as plain JSON values: packages, BLAS, variables, CPU features.
 
 Standard library only and no import of lin, for its text also runs inside other interpreters (Python 3.9 or
-newer). No path, no address and no variable that is not listed here leaves this module.
+newer). No path, no address and no variable that is not listed here is in what `collect` tells.
 """
 
 from __future__ import annotations
@@ -19,16 +19,31 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 VARIABLES = (
+    "BLIS_NUM_THREADS",
+    "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
     "LANG",
     "LC_ALL",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_NUMERIC",
+    "LC_TIME",
+    "LOKY_MAX_CPU_COUNT",
     "MKL_CBWR",
+    "MKL_DYNAMIC",
     "MKL_NUM_THREADS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "NUMBA_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
+    "OMP_DYNAMIC",
     "OMP_NUM_THREADS",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
     "PYTHONHASHSEED",
+    "PYTHONIOENCODING",
+    "PYTHONOPTIMIZE",
+    "PYTHONUTF8",
     "TZ",
     "VECLIB_MAXIMUM_THREADS",
 )
@@ -82,24 +97,49 @@ def installed(path: Iterable[str]) -> list[dict[str, Any]]:
 
 def _describe(distribution: Distribution) -> dict[str, Any] | None:
     """The facts of one distribution, or None where its metadata has no name or version."""
-    headers: dict[str, str] = {}
-    for line in (_text(distribution, "METADATA") or _text(distribution, "PKG-INFO")).splitlines():
-        if not line:
-            break
-        key, _, value = line.partition(":")
-        headers.setdefault(key.lower(), value.strip())
+    headers = _headers(_text(distribution, "METADATA") or _text(distribution, "PKG-INFO"))
     name, version = headers.get("name"), headers.get("version")
     if not name or not version:
         return None
-    editable = _is_editable(_text(distribution, "direct_url.json"))
-    record = _text(distribution, "RECORD")
+    editable = _editable_folder(_text(distribution, "direct_url.json")) is not None
+    record = "" if editable else _text(distribution, "RECORD")
     return {
-        "name": re.sub(r"[-_.]+", "-", name).lower(),
+        "name": normal_name(name),
         "version": version,
-        # an editable install records a link, not the code: that is in the source snapshot
-        "record": record_digest(record) if record and not editable else None,
+        # an editable install records a link, not the code: that is a source snapshot's to tell
+        "record": record_digest(record) if record else None,
         "editable": editable,
     }
+
+
+def normal_name(name: str) -> str:
+    """The one spelling of a distribution's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _headers(metadata: str) -> dict[str, str]:
+    """The name and the version; what stands after the first empty line is prose."""
+    headers: dict[str, str] = {}
+    for line in metadata.partition("\n\n")[0].splitlines():
+        if not line:
+            break
+        key, _, value = line.partition(":")
+        if key.lower() in ("name", "version"):
+            headers.setdefault(key.lower(), value.strip())
+    return headers
+
+
+def editable_folders(path: Iterable[str]) -> dict[str, str]:
+    """Where the code of each editable distribution on `path` lies, by normalised name: an address, as it was noted."""
+    from importlib.metadata import distributions
+
+    found: dict[str, str] = {}
+    for distribution in distributions(path=list(path)):
+        address = _editable_folder(_text(distribution, "direct_url.json"))
+        name = _headers(_text(distribution, "METADATA")).get("name") if address is not None else None
+        if name and address is not None:
+            found.setdefault(normal_name(name), address)
+    return found
 
 
 def _text(distribution: Distribution, name: str) -> str:
@@ -109,14 +149,18 @@ def _text(distribution: Distribution, name: str) -> str:
         return bytes(error.object).decode(errors="replace")
 
 
-def _is_editable(direct_url: str) -> bool:
-    """Whether the origin note (PEP 610) says so. The address in it is not looked at."""
+def _editable_folder(direct_url: str) -> str | None:
+    """The address in an origin note (PEP 610) of an editable distribution; None for others."""
     try:
-        note = json.loads(direct_url or "{}")
+        note = json.loads(direct_url) if direct_url else None
     except ValueError:
-        return False
-    details = note.get("dir_info") if isinstance(note, dict) else None
-    return isinstance(details, dict) and details.get("editable") is True
+        return None
+    if not isinstance(note, dict):
+        return None
+    details = note.get("dir_info")
+    if not isinstance(details, dict) or details.get("editable") is not True:
+        return None
+    return str(note.get("url", ""))
 
 
 def record_digest(record: str) -> str:
@@ -127,12 +171,17 @@ def record_digest(record: str) -> str:
     """
     lines = []
     for line in record.splitlines():
-        path, _, rest = line.rpartition(",")[0].rpartition(",")
-        folder, _, name = path.rpartition("/")
-        is_note = folder.endswith(".dist-info") and name in _INSTALLER_NOTES
-        if rest and not is_note and not path.startswith(("..", "/")):
-            lines.append(f"{path},{rest}\n")
+        entry = line.rpartition(",")[0]
+        is_hashed = entry[-1:] not in ("", ",") and "," in entry
+        if is_hashed and entry[:1] != "/" and entry[:2] != ".." and not (".dist-info/" in entry and _is_note(entry)):
+            lines.append(f"{entry}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _is_note(entry: str) -> bool:
+    """Whether a `path,hash` names an installer's own note."""
+    folder, _, name = entry.rpartition(",")[0].rpartition("/")
+    return folder.endswith(".dist-info") and name in _INSTALLER_NOTES
 
 
 # --- the process and the machine --------------------------------------------------------------------------
@@ -213,4 +262,4 @@ def _printable(value: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(collect()) + "\n")
+    sys.stdout.write(json.dumps([collect(), editable_folders(sys.path)]) + "\n")

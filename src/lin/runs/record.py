@@ -38,14 +38,11 @@ class Capture:
     process: Process
 
 
-def capture(project: Project, *, source: Source | None = None) -> Capture:
-    """Take the source snapshot, the environment, the host and this process, blobs included.
-
-    `source` is given where the project's folder was laid out from a snapshot: that is the code which runs.
-    """
+def capture(project: Project) -> Capture:
+    """Take the source snapshot, the environment, the host and this process, blobs included."""
     return Capture(
-        source=source or capture_source(project.root, project.store.blobs, exclude=project.folders_of_data),
-        environment=project.store.blobs.put(encode(capture_environment())),
+        source=capture_source(project.root, project.store.blobs, exclude=project.folders_of_data),
+        environment=project.store.blobs.put(encode(capture_environment(project.store.blobs, project.root))),
         host=capture_host(),
         process=capture_process(),
     )

@@ -11,7 +11,7 @@ from lin.data.read import read_pin
 from lin.data.tables import Table
 from lin.errors import UsageError, nearest
 from lin.project import Project
-from lin.records import Fit, Param, Pin, Source, TableRef
+from lin.records import Fit, Param, Pin, TableRef
 from lin.runs.estimators import build_estimator, expand_grid
 from lin.runs.evaluate import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from lin.runs.fit import MODEL, PREDICTIONS, FitWork, Rows, importing_from, name_fit
@@ -91,28 +91,28 @@ def run_fits(
     fits: Sequence[Fit],
     *,
     experiment: str | None,
-    parent: str | None = None,
-    source: Source | None = None,
     sweep: Sweep | None = None,
+    golden_rows: bytes | None = None,
     jobs: int = 1,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[RunInfo]:
-    """As `run_sweep`, on a pin. With a `parent`, the runs are re-runs of it, of the code in the snapshot `source`.
+    """As `run_sweep`, on a pin.
 
-    A `sweep` that was begun before is finished: only its pending fits are done.
+    A `sweep` that was begun before is finished: only its pending fits are done. `golden_rows` is a golden file with
+    the rows that each model is asked to predict, instead of a sample of the table.
     """
     import sklearn.base  # noqa: F401  first, so that the captured environment holds the BLAS that the fits use
 
-    rows = Rows(read_pin(table, pin))
+    rows = Rows(read_pin(table, pin), golden=golden_rows)
     for fit in fits:
         rows.split(fit)  # whatever the settings get wrong shows before anything is recorded
         _check_metrics(fit)
     with importing_from(project.root):
         _require_one(fits)
-    captured = capture(project, source=source)
+    captured = capture(project)
     sweep = sweep or new_sweep(len(fits))
     tell_changes(project.store, sweep, captured, report)
-    work = FitWork(table, pin, reference, captured, experiment, sweep.id, parent)
+    work = FitWork(table, pin, reference, captured, experiment, sweep.id, golden_rows=golden_rows)
     return run_points(
         project, sweep, fits, work, here=lambda fit: work.do(project, rows, fit), jobs=jobs, report=report
     )

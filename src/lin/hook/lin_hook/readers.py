@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from .log import Log
+    from .scratch import Scratch
     from .watch import Watch
 
 _READS = {
@@ -83,6 +84,8 @@ def _wrap(
 
     @functools.wraps(original)
     def watched(*arguments: Any, **options: Any) -> Any:
+        if watch.scratch is not None:
+            arguments, options = _moved(watch.scratch, arguments, options, position, keyword)
         path = arguments[position] if len(arguments) > position else options.get(keyword)
         if options.get("filesystem") is None:
             watch.quietly(tell, path)
@@ -91,12 +94,28 @@ def _wrap(
     setattr(place, method, watched)
 
 
+def _moved(
+    scratch: Scratch, arguments: tuple[Any, ...], options: dict[str, Any], position: int, keyword: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a function is called with, its path or the list of its paths turned into those of the scratch folder."""
+    if len(arguments) > position:
+        path = _move(scratch, arguments[position])
+        return (*arguments[:position], path, *arguments[position + 1 :]), options
+    return arguments, {**options, keyword: _move(scratch, options[keyword])} if keyword in options else options
+
+
+def _move(scratch: Scratch, source: Any) -> Any:
+    return [scratch.file(item) for item in source] if isinstance(source, (list, tuple)) else scratch.file(source)
+
+
 def _wrap_write_dataset(module: Any, watch: Watch) -> None:
     """A dataset is written as files that pyarrow names: those that are new or different when it is done."""
     original = module.write_dataset
 
     @functools.wraps(original)
     def watched(data: Any, base_dir: Any, *arguments: Any, **options: Any) -> Any:
+        if watch.scratch is not None:
+            base_dir = watch.scratch.file(base_dir)
         local = options.get("filesystem") is None and isinstance(base_dir, (str, os.PathLike))
         before = watch.quietly(_stamps, base_dir, watch.log) if local else None
         try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from .scratch import Scratch
     from .watch import Watch
 
 _RUN = "lin.run"
@@ -40,6 +41,8 @@ def change(module: ModuleType, watch: Watch) -> None:
     """Wrap what of this module reads tables or commits to them."""
     name = module.__name__
     if name == "deltalake.table":
+        if watch.scratch is not None:
+            _wrap_addresses(module, watch.scratch)
         _wrap_methods(module, watch)
         _wrap_create(module, watch)
     elif name == "deltalake.query":
@@ -50,6 +53,31 @@ def change(module: ModuleType, watch: Watch) -> None:
         for maker in ("convert_to_deltalake", "create_table_with_add_actions"):
             if hasattr(module, maker):
                 setattr(module, maker, _making(getattr(module, maker), watch))
+
+
+def _wrap_addresses(module: Any, scratch: Scratch) -> None:
+    """Let tables be those of the scratch folder, whatever they are called."""
+    begin, ask = module.DeltaTable.__init__, module.DeltaTable.is_deltatable
+
+    @functools.wraps(begin)
+    def moved_init(self: Any, table_uri: Any, *arguments: Any, **options: Any) -> None:
+        begin(self, scratch.table(table_uri), *arguments, **options)
+
+    @functools.wraps(ask)
+    def moved_ask(table_uri: Any, *arguments: Any, **options: Any) -> Any:
+        return ask(scratch.table(table_uri), *arguments, **options)
+
+    module.DeltaTable.__init__ = moved_init
+    module.DeltaTable.is_deltatable = staticmethod(moved_ask)
+
+
+def _moved(
+    scratch: Scratch, arguments: tuple[Any, ...], options: dict[str, Any], skip: int
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a function is called with, the address after `skip` arguments turned into one of the scratch folder."""
+    named = {key: scratch.table(given) for key, given in options.items() if key in {"table_uri", "uri"}}
+    address = [scratch.table(given) for given in arguments[skip : skip + 1]]
+    return (*arguments[:skip], *address, *arguments[skip + 1 :]), {**options, **named}
 
 
 def _wrap_methods(module: ModuleType, watch: Watch) -> None:
@@ -106,6 +134,8 @@ def _wrap_write(module: Any, watch: Watch) -> None:
 
     @functools.wraps(original)
     def watched(table_or_uri: Any, *arguments: Any, **options: Any) -> Any:
+        if watch.scratch is not None:
+            table_or_uri = watch.scratch.table(table_or_uri)
         opened = watch.quietly(_open, table_or_uri, options.get("storage_options"))
         table = opened[0] if opened else None
         before = watch.quietly(_look, table) if table is not None else None
@@ -132,6 +162,8 @@ def _making(original: Callable[..., Any], watch: Watch, skip: int = 0) -> Callab
 
     @functools.wraps(original)
     def watched(*arguments: Any, **options: Any) -> Any:
+        if watch.scratch is not None:
+            arguments, options = _moved(watch.scratch, arguments, options, skip)
         given = options.get("table_uri", options.get("uri"))
         address = arguments[skip] if len(arguments) > skip else given
         opened = watch.quietly(_open, address, options.get("storage_options"))

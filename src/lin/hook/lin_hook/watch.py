@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from .log import Log
+    from .scratch import Scratch
 
     T = TypeVar("T")
 
@@ -34,8 +35,8 @@ _PACKED = frozenset({"gz", "bz2", "xz", "zst", "zip"})
 _LONGEST = len(".safetensors.zip")
 
 _KEEPERS = ("lin.runs.source", "lin.store.blobs")
-_NEAR = 3
-"""As many frames up it is looked who opens a file: there may be one of pathlib between."""
+_NEAR = 4
+"""As many frames up it is looked who opens a file: there may be one of pathlib between, and one of a re-run."""
 
 _OURS = os.path.dirname(__file__)
 _STANDARD = (os.path.dirname(os.__file__), "<frozen ")
@@ -57,6 +58,8 @@ class Watch:
 
     def __init__(self, run: str, settings: str) -> None:
         self.run = run
+        self.scratch: Scratch | None = None
+        """Where the files of the project are, in a re-run."""
         self._settings = settings
         self._log: Log | None = None
         self._here = _local()

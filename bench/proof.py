@@ -1,0 +1,111 @@
+"""What proof costs: capturing an environment, re-running in the same and in a re-created one, and asking why.
+
+    python bench/proof.py [REPEATS]
+
+Times are of whole processes, medians. "Beyond" is what is left when the time of the program itself is taken away: of a
+program run bare, of a fit what `lin train` takes for it. The environment that is re-created is this one with
+one small package otherwise; uv's cache is warm, lin's is emptied each time.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ASIDE = "six==1.16.0"
+PROGRAM = """
+import time
+from deltalake import DeltaTable
+rows = DeltaTable("data/points").to_pyarrow_table()
+time.sleep(0.5)
+open("out.txt", "w").write(str(rows.num_rows))
+"""
+CAPTURE = """
+import time
+from lin.runs.environment import capture_environment
+began = time.perf_counter(); capture_environment()
+once = time.perf_counter(); found = capture_environment()
+print(once - began, time.perf_counter() - once, len(found.packages))
+"""
+
+
+def main() -> None:
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("BENCH_DIR", Path.cwd()), prefix=".bench-"))
+    try:
+        os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        os.environ["LIN_CACHE"] = str(folder / "cache")
+        measure(folder, repeats)
+    finally:
+        shutil.rmtree(folder)
+
+
+def measure(folder: Path, repeats: int) -> None:
+    make_project(folder)
+    told = [subprocess.check_output([sys.executable, "-c", CAPTURE], text=True).split() for _ in range(repeats)]
+    first, again = (statistics.median(float(words[at]) for words in told) for at in (0, 1))
+    show(f"environment of {told[0][2]} packages: captured", first, "limit 0.3 s")
+    show("the same again, nothing installed since", again, "limit 0.03 s")
+
+    bare = timed(folder, repeats, sys.executable, "program.py")
+    train = ("train", "--table", "points", "--target", "y", "--model", "sklearn.linear_model.Ridge", "-P", "alpha=0.1")
+    fit = timed(folder, repeats, *lin(*train))
+    a, b = (one(folder, *train[:-1], f"alpha={alpha}") for alpha in (0.1, 10))
+    program = one(folder, "run", "--", "python", "program.py")
+    show(
+        "lin rerun of a program, beyond the program", timed(folder, repeats, *lin("rerun", program)) - bare, "limit 1 s"
+    )
+    show("lin rerun of a fit, beyond lin train", timed(folder, repeats, *lin("rerun", a)) - fit, "limit 1 s")
+    for what, run, base in (("program", program, bare), ("fit", a, fit)):
+        varied = lin("rerun", run, "--with", ASIDE)
+        timed(folder, 1, *varied)  # uv's cache is warm from now on
+        fresh = timed(folder, repeats, *varied, before=lambda: shutil.rmtree(folder / "cache"))
+        show(f"lin rerun of a {what}, environment re-created, beyond", fresh - base, "limit 5 s")
+        show(f"lin rerun of a {what}, environment still there, beyond", timed(folder, repeats, *varied) - base, "")
+    show("lin why A B", timed(folder, repeats, *lin("why", a, b)), "limit 1 s")
+    show("lin compare A B", timed(folder, repeats, *lin("compare", a, b)), "")
+
+
+def make_project(folder: Path) -> None:
+    lines = [f"{n},{n % 17},{n % 5},{n % 17 + 2 * (n % 5)}" for n in range(500)]
+    (folder / "points.csv").write_text("\n".join(["ID,a,b,y", *lines]) + "\n")
+    (folder / "program.py").write_text(PROGRAM)
+    for words in (("init", "--name", "bench"), ("add", "points", "points.csv", "--key", "ID")):
+        subprocess.run(lin(*words), cwd=folder, check=True, capture_output=True)
+
+
+def lin(*words: str) -> list[str]:
+    return [sys.executable, "-m", "lin", *words]
+
+
+def one(folder: Path, *words: str) -> str:
+    answer = json.loads(
+        subprocess.check_output(lin(words[0], "--json", *words[1:]), cwd=folder, stderr=subprocess.PIPE)
+    )
+    return str((answer[0] if isinstance(answer, list) else answer)["id"])
+
+
+def timed(folder: Path, repeats: int, *command: str, before: object = None) -> float:
+    taken = []
+    for _ in range(repeats):
+        if callable(before):
+            before()
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        taken.append(time.perf_counter() - began)
+        if done.returncode not in {0, 1}:
+            raise RuntimeError(f"{command}: {done.returncode}: {done.stderr[-1000:]}")
+    return statistics.median(taken)
+
+
+def show(what: str, seconds: float, limit: str) -> None:
+    print(f"{what:55} {seconds:7.3f} s   {limit}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
