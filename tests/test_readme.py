@@ -37,7 +37,9 @@ def test_the_first_screen_is_two_make_targets() -> None:
 
 def test_the_demo_ends_as_the_readme_shows(tmp_path: Path, variables: dict[str, str]) -> None:
     printed = run(["lin", "demo", "there"], tmp_path, variables)
-    ending = printed[printed.index("The same patient, three models:") :]
+    if "is not to be had here" in printed:
+        pytest.skip("the other library cannot be had: the demo left that part out, and said so")
+    ending = printed[printed.index("The same patient, each time:") :]
     assert rounded(ending).startswith(rounded(BLOCKS["text"][0]))
     assert (tmp_path / "there/lineage.toml").exists()
 
@@ -53,7 +55,7 @@ def test_the_block_for_your_own_project_runs(tmp_path: Path, variables: dict[str
     block = re.sub(r"^pip install .*\n", "", BLOCKS["sh"][1], flags=re.MULTILINE)
     printed = run(["bash", "-euo", "pipefail", "-c", block], tmp_path, variables)
     assert "boston@1 is in production" in printed
-    assert "identical: run" in printed
+    assert "identical: re-run" in printed
     (tmp_path / "train.py").write_text(BLOCKS["python"][0])
     run(["lin", "run", "--", "python", "train.py"], tmp_path, variables)
     shown = run(["lin", "show", "last"], tmp_path, variables)

@@ -48,7 +48,8 @@ metric    r2                    0.884479             0.89615  +0.0116706 better
           rmse                  1.96698              1.63747  -0.329509 better
           mae                   -                    1.09081
 input     housing               @0                   @1
-artifact  model/model.skops     ########, 0.0 kB     ########, 0.0 kB
+artifact  golden.parquet        ########, 00.0 kB    ########, 00.0 kB
+          model/model.skops     ########, 0.0 kB     ########, 0.0 kB
           prediction_error.png  ########, 00.0 kB    ########, 00.0 kB
           predictions.parquet   ########, 0.0 kB     ########, 0.0 kB
           residuals.png         ########, 00.0 kB    ########, 00.0 kB

@@ -234,7 +234,7 @@ MISTAKES = [
     Mistake("frobnicate", USAGE, "no command 'frobnicate'", "lin --help"),
     Mistake("runs --jsn", USAGE, "no such option: --jsn (Possible options: --csv, --json)", "lin runs --help"),
     Mistake("--jsn", USAGE, "no such option: --jsn", "lin --help"),
-    Mistake("verify boston@1", USAGE, "missing argument 'B'", "lin verify --help"),
+    Mistake("verify", USAGE, "missing argument 'A'", "lin verify --help"),
     Mistake("runs --limit many", USAGE, "invalid value for '--limit'", "lin runs --help"),
     Mistake("runs --csv --json", USAGE, "--csv and --json do not go together", "lin runs --help"),
     Mistake("runs extra", USAGE, "(extra)", "lin runs --help"),

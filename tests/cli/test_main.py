@@ -28,6 +28,12 @@ SHARED = {
     "raw",
     "run_view",
     "writers",
+    "attribution",
+    "attribution_view",
+    "golden",
+    "variation",
+    "verdict_view",
+    "why_view",
 }
 LOG = ["param", "metric", "tag", "artifact"]
 HEAVY = "pandas numpy sklearn pyarrow duckdb deltalake skops matplotlib psutil"

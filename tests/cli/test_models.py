@@ -14,7 +14,19 @@ boston@2              ########  0000-00-00 00:00:00  ann
 def test_json_has_the_moves(lin):
     first, second = lin("models", "--json").json()
     assert list(first) == snapshot(
-        ["model", "version", "stage", "run", "artifact", "sha256", "description", "registered", "actor", "history"]
+        [
+            "model",
+            "version",
+            "stage",
+            "run",
+            "artifact",
+            "sha256",
+            "description",
+            "registered",
+            "actor",
+            "history",
+            "golden",
+        ]
     )
     assert [(move["stage"], move["actor"]) for move in first["history"]] == [("production", "ann")]
     assert (second["version"], second["stage"], second["history"]) == (2, "none", [])

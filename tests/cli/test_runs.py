@@ -70,6 +70,7 @@ def test_json_is_a_list_of_whole_records(lin):
             "error",
             "source",
             "environment",
+            "recipe",
             "host",
             "peak_memory_bytes",
         ]

@@ -74,6 +74,7 @@ boston@1
 stage        production
 registered   0000-00-00 00:00:00 UTC by ann
 description  the first
+golden       506 rows kept (############)
 moved to     production, 0000-00-00 00:00:00 UTC by ann\
 """)
     assert "Ridge alpha=1.0\n" in text

@@ -198,18 +198,17 @@ def test_an_unfinished_run_and_a_program_that_began_its_run_itself(project: Proj
     itself = begin_run(project, around, kind="program", name="it")
     itself.seal("finished")
     ((what, text),) = told(examine_run(project, read_run(project.store, itself.id)))
-    assert (what, text.partition(",")[0]) == ("record", "it is a program that began its run itself")
+    assert (what, text.partition(",")[0]) == ("record", "it was begun at a prompt or in a notebook")
 
 
-def test_tables_that_were_not_pinned_are_noted(project: Project, around: Capture) -> None:
+def test_tables_that_were_not_pinned_cannot_be_had_again(project: Project, around: Capture) -> None:
     recorder = begin_run(project, around, kind="command", name="it", command=["true"])
     recorder.set_tag(UNPINNED_TAG, "s3://bucket/t@1: it is not in a local folder")
     recorder.seal("finished", exit_code=0)
     found = examine_run(project, read_run(project.store, recorder.id))
-    assert (found.able, found.notes) == (
-        True,
-        ["it used tables that were not pinned: s3://bucket/t@1: it is not in a local folder"],
-    )
+    assert told(found) == [
+        ("record", "it used tables that were not pinned: s3://bucket/t@1: it is not in a local folder")
+    ]
 
 
 # --- environment ------------------------------------------------------------------------------------------------------

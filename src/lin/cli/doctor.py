@@ -23,7 +23,7 @@ def doctor(
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Find out whether runs can be re-run, without running anything.
+    """Find out whether runs can be re-run, without running them.
 
     All that a re-run would read is read and checked: data, source, files, environment, program. Exit code 0: it can;
     14: it cannot, with what would mend it.

@@ -37,7 +37,7 @@ def rerun(
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Re-run a fit or a command from its record and judge the result.
+    """Re-run a fit or a command from its record, judge the result.
 
     The same source, data, parameters and seed, in the recorded environment, which is made anew where this one is
     another. The verdict is kept with the original run. Exit code 0: the same; 1: different, or inconclusive;

@@ -26,7 +26,7 @@ def verify(
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two runs and give the verdict, or score a model version's golden rows again.
+    """Compare two runs, or score a model's golden rows again.
 
     Parameters, metrics, predictions, artifacts, files and tables are compared both ways. A model version alone is held
     against what it predicted when it was trained: did the libraries change the answer, or the model? Exit code 0: the

@@ -34,7 +34,7 @@ def why(
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Say why B came out otherwise than A: what differs, what it did, how to undo it.
+    """Say why B came out otherwise than A, and how to undo it.
 
     From the records alone: nothing is run. Before boston@3 came boston@2, before boston@production what was in
     production before, and before a re-run the run that it re-runs. With --attribute what lies between A and B is run,
