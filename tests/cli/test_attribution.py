@@ -10,7 +10,7 @@ from lin.cli.attribution_view import view
 from lin.cli.printing import emit
 from lin.errors import OutsideError, UsageError
 from lin.numbers import Real
-from lin.proof.attribution import (
+from lin.proof.attribution.answer import (
     Attribution,
     AxisEffect,
     Cause,
@@ -21,8 +21,8 @@ from lin.proof.attribution import (
     Side,
     Step,
 )
-from lin.proof.attribution_plot import draw_attribution
-from lin.proof.undo import Remedy
+from lin.proof.attribution.plot import draw_attribution
+from lin.proof.why.undo import Remedy
 
 
 def effect(axis: str, shapley: float, alone: float | None, taken_out: float | None) -> AxisEffect:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 
-from lin.proof.build import find_uv
+from lin.proof.environments.build import find_uv
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from lin.proof.recipe import read_environment, recipe_of
 from lin.recipes import Mix, Recipe
 from lin.records import FileRef, Pin, TableRef, decode, digest
 from lin.runs.execute import run_command
+from lin.runs.pinned import find_pinned
 from lin.runs.query import RunInfo, list_runs, read_run
 from lin.runs.writes import pin_input
 
@@ -367,6 +368,23 @@ def test_rows_of_two_versions_are_a_version_of_their_own(commands: Project) -> N
     assert printed(commands, done.run) == "1 0\n"
     assert table.log.head() == 1
     assert DeltaTable(table.root, version=0).to_pandas().medv.isna().sum() == 15
+
+
+def test_what_lay_in_a_scratch_folder_is_held_for_nobody(commands: Project) -> None:
+    code = "from deltalake import *\nwrite_deltalake('data/out', DeltaTable('data/housing').to_pyarrow_table())"
+    original = run_code(commands, code)
+    fill_table(commands, "boston@1", open_table(commands, "housing"), "medv")
+    (base,) = original.table_inputs
+    _, other = pin_input(commands, open_table(commands, "housing"))
+    before = find_pinned(commands.store)
+    again(commands, original)
+    again(commands, original, tables=[Mix(base=base, other=other, key=["ID"], parts=["updated"])])
+    after = find_pinned(commands.store)
+    assert after.damaged == []
+    assert [v.reference for v in after.versions] == [v.reference for v in before.versions]
+    assert [len(v.runs) for v in after.versions if v.reference == "housing@0"] == [
+        len(v.runs) + 2 for v in before.versions if v.reference == "housing@0"
+    ]
 
 
 def test_a_file_that_was_only_hashed_and_is_otherwise_now(commands: Project) -> None:

@@ -14,8 +14,8 @@ from lin.lineage.card import read_model_card
 from lin.models.predict import fill_table
 from lin.models.registry import find_version, read_receipts, read_registry
 from lin.project import Project, open_project
-from lin.proof.build import LIN, TOOLS
 from lin.proof.changes import Changes
+from lin.proof.environments.build import LIN, TOOLS
 from lin.proof.recipe import read_environment, recipe_of
 from lin.proof.rerun import Rerun, _differ_from_here, execute_plan, plan_rerun
 from lin.records import encode

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lin.project import Project
-    from lin.proof.cells import Progress
+    from lin.proof.attribution.cells import Progress
     from lin.runs.query import RunInfo
 
 Attribute = Annotated[
@@ -57,8 +57,8 @@ def show_attribution(
 ) -> None:
     """Attribute what differs between two runs, show it, and draw it into `output`; `budget` is in minutes."""
     from lin.cli.attribution_view import view
-    from lin.proof.attribute import attribute_change
-    from lin.proof.attribution_plot import check_picture, draw_attribution
+    from lin.proof.attribution.attribute import attribute_change
+    from lin.proof.attribution.plot import check_picture, draw_attribution
 
     check_picture(output)
     with _follow() as report:

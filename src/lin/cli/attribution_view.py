@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from lin.cli.printing import Grid
-    from lin.proof.attribution import Attribution, AxisEffect, Check, Side, Step
+    from lin.proof.attribution.answer import Attribution, AxisEffect, Check, Side, Step
 
 _BAR = 20
 """As long is the bar of the whole effect."""

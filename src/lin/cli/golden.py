@@ -7,7 +7,7 @@ from lin.cli.printing import count, line, show, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lin.proof.golden import GoldenCheck, PackageChange
+    from lin.proof.verdict.golden import GoldenCheck, PackageChange
     from lin.runs.golden import GoldenDiff
 
 MOST_PACKAGES = 20

@@ -26,7 +26,7 @@ def run_in_variation(
         UsageError: `specifiers` are not `name==version` each. NotFoundError: there is no such program.
         NotReproducibleError: packages cannot be had.
     """
-    from lin.proof.environments import enter, parse_with, prepare_environment
+    from lin.proof.environments.prepare import enter, parse_with, prepare_environment
     from lin.runs.environment import capture_environment, capture_interpreter
     from lin.runs.execute import find_program, is_python, is_same_python
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lin.proof.rerun import Rerun
-    from lin.proof.verdict import Compared, Verification
+    from lin.proof.verdict.answer import Compared, Verification
 
 
 def view(result: "Verification", *, changed: "Sequence[str]" = ()) -> "list[RenderableType]":

@@ -35,13 +35,13 @@ def verify(
     project = open_project(store)
     if second is None:
         from lin.cli.golden import view_golden
-        from lin.proof.golden import check_model
+        from lin.proof.verdict.golden import check_model
 
         checked = check_model(project, first, tolerance=tolerance)
         emit(checked, view_golden, as_json=as_json)
         same = checked.same
     else:
-        from lin.proof.verify import verify_runs
+        from lin.proof.verdict.verify import verify_runs
 
         result = verify_runs(project, first, second, tolerance=tolerance)
         emit(result, view, as_json=as_json)

@@ -43,7 +43,7 @@ def why(
     from lin.cli.why_view import view
     from lin.data.moments import parse_moment
     from lin.lineage.references import find_pair
-    from lin.proof.why import explain
+    from lin.proof.why.explain import explain
 
     project = open_project(store)
     a, b = find_pair(project, references, as_of=parse_moment(as_of, datetime.now(UTC)) if as_of else None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lin.cli.differences import view_files
 from lin.cli.printing import count, line, show, table
 from lin.ids import short
-from lin.proof.undo import tell_change
+from lin.proof.why.undo import tell_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from lin.cli.printing import Grid
-    from lin.proof.axes import SourceGap
-    from lin.proof.between import Between
-    from lin.proof.data_axis import DataChange, Step
-    from lin.proof.effects import Effects, PredictionEffect
-    from lin.proof.environment_axis import Change
-    from lin.proof.why import Fed, Side, Why
+    from lin.proof.why.axes import SourceGap
+    from lin.proof.why.data_axis import DataChange, Step
+    from lin.proof.why.effects import Effects, PredictionEffect
+    from lin.proof.why.environment_axis import Change
+    from lin.proof.why.explain import Fed, Side, Why
+    from lin.proof.why.recorded import Between
     from lin.runs.golden import Moved
 
 MOST = 6

@@ -1,1 +1,1 @@
-"""Re-running and judging: verify two runs, re-run one. Builds on every room below and keeps no files of its own."""
+"""Running again, judging, and saying why. Builds on every room below it and keeps no files of its own."""

@@ -19,7 +19,7 @@ from lin.errors import NotReproducibleError, UsageError, nearest
 from lin.ids import short
 from lin.project import Project
 from lin.proof.doctor import find_python
-from lin.proof.environments import parse_with
+from lin.proof.environments.prepare import parse_with
 from lin.proof.recipe import THREAD_VARIABLES, decode_environment, with_params
 from lin.recipes import Mix, Recipe
 from lin.records import Environment, FileRef, Param, TableRef, encode

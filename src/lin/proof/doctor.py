@@ -18,7 +18,7 @@ from lin.errors import LinError, NotFoundError, NotReproducibleError
 from lin.ids import short
 from lin.models.registry import read_registry
 from lin.project import Project
-from lin.proof.environments import examine_environment
+from lin.proof.environments.prepare import examine_environment
 from lin.proof.recipe import decode_environment, recipe_of
 from lin.proof.scratch import live_table, missing_files, read_recorded_pin
 from lin.recipes import Mix, Recipe

@@ -17,7 +17,7 @@ import msgspec
 from lin.errors import ExitCode, NotFoundError, NotReproducibleError, OutsideError
 from lin.ids import is_id
 from lin.project import SCRATCH_VARIABLE, Project
-from lin.proof.environments import Prepared, enter, prepare_environment, quiet
+from lin.proof.environments.prepare import Prepared, enter, prepare_environment, quiet
 from lin.proof.recipe import THREAD_VARIABLES, decode_environment
 from lin.proof.replay import PATHS_VARIABLE, source_of
 from lin.proof.scratch import Scratch, cannot_run, find_heads, lay_out

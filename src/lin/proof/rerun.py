@@ -17,14 +17,14 @@ from lin.events import Change, Event, Receipt, Verdict
 from lin.ids import new_id, short
 from lin.lineage.references import find_run_behind
 from lin.project import Project
-from lin.proof.build import LIN, TOOLS
 from lin.proof.changes import Changes, apply_changes
 from lin.proof.doctor import Examiner, find_python, refuse_unable
-from lin.proof.environments import quiet
+from lin.proof.environments.build import LIN, TOOLS
+from lin.proof.environments.prepare import quiet
 from lin.proof.perform import Performed, perform
 from lin.proof.recipe import decode_environment, recipe_of
-from lin.proof.verdict import Verification
-from lin.proof.verify import check_tolerance, compare_runs
+from lin.proof.verdict.answer import Verification
+from lin.proof.verdict.verify import check_tolerance, compare_runs
 from lin.recipes import Mix, Recipe
 from lin.records import Environment, Start
 from lin.runs.environment import capture_environment, capture_interpreter
@@ -106,7 +106,7 @@ def execute_plan(
     Args:
         project: the run's.
         plan: what `plan_rerun` answered.
-        tolerance: see `lin.proof.verify.verify_runs`.
+        tolerance: see `lin.proof.verdict.verify.verify_runs`.
         repeat: how often to run it; all of them must agree.
         report: is told what takes time.
 

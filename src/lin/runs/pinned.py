@@ -15,10 +15,12 @@ from lin.data.files import open_data_file
 from lin.data.pins import check_pin
 from lin.data.tables import Table
 from lin.errors import LinError, OutsideError
+from lin.ids import short
 from lin.project import Project
+from lin.recipes import Mix, Recipe
 from lin.records import DataFile, Pin, TableRef, decode, encode
 from lin.runs.deleted import collected_runs
-from lin.runs.query import read_each
+from lin.runs.query import RunInfo, read_each
 from lin.store.store import Store
 
 _TOLD = 5
@@ -79,13 +81,16 @@ class TablesCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_pinned(store: Store) -> Pinned:
-    """The distinct pins of all runs that were not collected, inputs and outputs."""
+    """The distinct pins of all runs that were not collected, inputs and outputs; of a re-run those that it asked for.
+
+    What a re-run writes, and what a program of it reads of rows that are mixed, lies in a scratch folder and is gone.
+    """
     gone = collected_runs(store)
     damaged: list[str] = []
     runs = list(read_each(store, (run for run in store.runs.ids() if run not in gone), damaged))
     known: dict[tuple[str, int, str, str], PinnedVersion] = {}
     for run in reversed(runs):
-        for ref in (*run.table_inputs, *run.table_outputs):
+        for ref in _list_tables(store, run, damaged):
             fresh = PinnedVersion(
                 table=ref.table, location=ref.location, version=ref.version, pin=ref.pin, rows=ref.rows, runs=[]
             )
@@ -93,6 +98,18 @@ def find_pinned(store: Store) -> Pinned:
             if run.id not in pinned.runs:
                 pinned.runs.append(run.id)
     return Pinned(versions=[known[key] for key in sorted(known)], damaged=damaged)
+
+
+def _list_tables(store: Store, run: RunInfo, damaged: list[str]) -> list[TableRef]:
+    if run.recipe is None:
+        return [*run.table_inputs, *run.table_outputs]
+    try:
+        recipe = decode(store.blobs.read(run.recipe), Recipe, where=f"the recipe of run {short(run.id)}")
+    except LinError as error:
+        damaged.append(error.message)
+        return run.table_inputs
+    sides = [[table.base, table.other] if isinstance(table, Mix) else [table] for table in recipe.tables]
+    return [ref for refs in sides for ref in refs]
 
 
 def pinned_of(project: Project, table: Table) -> Pinned:

@@ -1,0 +1,1 @@
+"""Finding out by running: which difference between two runs changed the outcome, and how much."""

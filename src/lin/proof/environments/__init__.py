@@ -1,0 +1,1 @@
+"""Environments by content: found here, made anew by uv and checked, or known not to be had."""

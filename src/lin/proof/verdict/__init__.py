@@ -1,0 +1,1 @@
+"""Judging: two runs side by side, and a model against what it said before."""
