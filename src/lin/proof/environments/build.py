@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lin import version
 from lin.errors import NotReproducibleError, OutsideError
 from lin.records import Package
 from lin.runs.source import Blobs, read_tree, restore_source
@@ -189,7 +190,7 @@ def link_lin(folder: Path, site: Path) -> None:
 
 def own_folder() -> Path:
     """The folder of the package `lin` that runs now."""
-    return Path(__file__).resolve().parents[1]
+    return Path(version.__file__).resolve().parent
 
 
 def place_editable(folder: Path, final: Path, site: Path, package: Package, blobs: Blobs | None) -> None:
