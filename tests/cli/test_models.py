@@ -4,8 +4,8 @@ from inline_snapshot import snapshot
 def test_lists_every_version(lin):
     result = lin("models")
     assert result.text == snapshot("""\
-model     stage       run       registered (UTC)     by   description
-boston@1  production  ########  0000-00-00 00:00:00  ann  the first
+model     stage       run       registered (UTC)     by   re-run  description
+boston@1  production  ########  0000-00-00 00:00:00  ann          the first
 boston@2              ########  0000-00-00 00:00:00  ann
 """)
     assert (result.code, result.err) == (0, "")
@@ -26,6 +26,7 @@ def test_json_has_the_moves(lin):
             "actor",
             "history",
             "golden",
+            "proof",
         ]
     )
     assert [(move["stage"], move["actor"]) for move in first["history"]] == [("production", "ann")]

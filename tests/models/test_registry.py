@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
-from lin.events import Change, Delete, Register, Stage
+from lin.events import Change, Delete, Receipt, Register, Stage
 from lin.models.registry import (
     STAGES,
     find_version,
@@ -147,3 +147,22 @@ def test_the_fold_agrees_with_a_dict(
         expected[version] = stage
         promote(project, f"{name}@{version}", stage)
     assert {v.version: v.stage for v in read_registry(project.store)[name]} == expected
+
+
+def test_a_version_has_the_newest_verdict_of_a_rerun_without_changes(
+    project: Project, finish_run: Callable[..., str]
+) -> None:
+    proven, other = finish_run(), finish_run()
+    receipts = [
+        Receipt(run=proven, rerun=other, verdict="different"),
+        Receipt(run=proven, rerun=other, verdict="identical"),
+        Receipt(run=proven, rerun=other, verdict="different", changed=["alpha 1 -> 2"]),
+    ]
+    for number, receipt in enumerate(receipts):  # before the registration, which does not matter
+        now = datetime(2026, 6, 24, tzinfo=UTC)
+        project.store.events.append(lambda _, receipt=receipt: receipt, actor="ann", op_id=str(number), now=now)
+            lambda _, receipt=receipt: receipt, actor="ann", op_id=str(number), now=datetime(2026, 6, 24, tzinfo=UTC)
+        )
+    register_model(project, proven, "boston")
+    register_model(project, other, "boston")
+    assert [v.proof for v in read_registry(project.store)["boston"]] == ["identical", None]

@@ -23,9 +23,9 @@ def view(versions: "list[ModelVersion]") -> "list[RenderableType]":
     """One line a version."""
     if not versions:
         return ["no models yet; register one: lin register RUN NAME"]
-    columns = ("model", "stage", "run", "registered (UTC)", "by", "description")
+    columns = ("model", "stage", "run", "registered (UTC)", "by", "re-run", "description")
     rows = [
-        (v.reference, "" if v.stage == "none" else v.stage, v.run[-8:], v.registered, v.actor, v.description)
+        (v.reference, "" if v.stage == "none" else v.stage, v.run[-8:], v.registered, v.actor, v.proof, v.description)
         for v in versions
     ]
     return [table(columns, rows)]

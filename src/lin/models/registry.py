@@ -4,7 +4,7 @@ A version's number is the count of registrations before it plus one; it is decid
 given twice and never reused. What is changed is said in one event each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 
@@ -48,6 +48,8 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     history: list[Move]
     golden: str | None
     """The blob of its golden predictions."""
+    proof: Verdict | None = None
+    """The newest verdict of a re-run of its run in which nothing was changed on purpose."""
 
     @property
     def reference(self) -> str:
@@ -84,6 +86,7 @@ Registry = dict[str, list[ModelVersion]]
 def fold_events(events: Sequence[Event]) -> Registry:
     """The models and their versions after these events. Raises `StoreError` if one does not fit those before it."""
     registry: Registry = {}
+    proven: dict[str, Verdict] = {}
     for event in events:
         match event.change:
             case Register() as change:
@@ -96,9 +99,9 @@ def fold_events(events: Sequence[Event]) -> Registry:
                 for number in change.archived:
                     versions[number - 1] = _moved(versions[number - 1], "archived", event, change.reason)
                 versions[change.version - 1] = _moved(versions[change.version - 1], change.stage, event, change.reason)
-            case Receipt():
-                pass
-    return registry
+            case Receipt() as change if not change.changed:
+                proven[change.run] = change.verdict
+    return {name: [_proven(version, proven) for version in versions] for name, versions in registry.items()}
 
 
 def _require_fit(event: Event, fits: bool) -> None:
@@ -281,6 +284,11 @@ def _registered(event: Event, change: Register) -> ModelVersion:
         history=[],
         golden=change.golden,
     )
+
+
+def _proven(version: ModelVersion, proven: Mapping[str, Verdict]) -> ModelVersion:
+    verdict = proven.get(version.run)
+    return version if verdict is None else msgspec.structs.replace(version, proof=verdict)
 
 
 def _moved(version: ModelVersion, stage: str, event: Event, reason: str | None) -> ModelVersion:
