@@ -161,8 +161,6 @@ def test_a_version_has_the_newest_verdict_of_a_rerun_without_changes(
     for number, receipt in enumerate(receipts):  # before the registration, which does not matter
         now = datetime(2026, 6, 24, tzinfo=UTC)
         project.store.events.append(lambda _, receipt=receipt: receipt, actor="ann", op_id=str(number), now=now)
-            lambda _, receipt=receipt: receipt, actor="ann", op_id=str(number), now=datetime(2026, 6, 24, tzinfo=UTC)
-        )
     register_model(project, proven, "boston")
     register_model(project, other, "boston")
     assert [v.proof for v in read_registry(project.store)["boston"]] == ["identical", None]
