@@ -7,6 +7,9 @@ from typing import Literal
 
 from lin.records import FileRef, Fit, ModelRef, Param, Record, TableRef
 
+AXES = ("data", "source", "environment", "params", "seed", "host")
+"""In what two runs may differ, in the order in which it is told."""
+
 Part = Literal["inserted", "deleted", "updated", "order", "column order"]
 
 

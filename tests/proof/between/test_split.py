@@ -19,8 +19,8 @@ from lin.data.tables import Table, open_table
 from lin.data.write import create_table, fill_column, replace_rows
 from lin.errors import NotReproducibleError, OutsideError
 from lin.project import Project, declare_table
-from lin.proof.between.split import AXES, Split, differing_axes, split_difference, take_axes
-from lin.recipes import Mix, Recipe
+from lin.proof.between.split import Split, differing_axes, split_difference, take_axes
+from lin.recipes import AXES, Mix, Recipe
 from lin.records import (
     Environment,
     FileRef,

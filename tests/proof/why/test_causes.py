@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lin.numbers import Real
-from lin.proof.why.axes import AXES, Axes, SourceGap
+from lin.proof.why.axes import Axes, SourceGap
 from lin.proof.why.causes import Called, Findings, find_cause, undo_axis
 from lin.proof.why.effects import MetricEffect
 from lin.proof.why.environment_axis import Change
 from lin.proof.why.recorded import Between
+from lin.recipes import AXES
 from lin.records import encode
 from lin.runs.estimators import parse_param
 from lin.runs.hunks import FileChange

@@ -13,11 +13,9 @@ from lin.proof.between.packages import differing_packages, split_environment, ta
 from lin.proof.between.rows import differing_reads, split_data, take_data
 from lin.proof.between.settings import differing_settings, split_settings, take_settings
 from lin.proof.between.source import is_source_different, split_source, take_source
-from lin.recipes import Recipe
+from lin.recipes import AXES, Recipe
 
-__all__ = ["AXES", "Split", "differing_axes", "split_difference", "take_axes"]
-
-AXES = ("data", "source", "environment", "params", "seed", "host")
+__all__ = ["Split", "differing_axes", "split_difference", "take_axes"]
 
 
 def differing_axes(project: Project, a: Recipe, b: Recipe) -> list[str]:

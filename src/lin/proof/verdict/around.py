@@ -10,8 +10,8 @@ import msgspec
 
 from lin.errors import LinError
 from lin.project import Project
-from lin.proof.between.split import AXES
 from lin.proof.recipe import SEED_PARAMS, decode_environment
+from lin.recipes import AXES
 from lin.records import Environment, FileRef, ModelRef, TableRef, encode
 from lin.runs.environment import diff_environments
 from lin.runs.query import RunInfo

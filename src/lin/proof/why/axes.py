@@ -23,14 +23,12 @@ from lin.proof.why.environment_axis import (
     compare_values,
     packages_of,
 )
+from lin.recipes import AXES
 from lin.records import Environment
 from lin.runs.differences import Difference, RunComparison
 from lin.runs.hunks import FileChange
 from lin.runs.query import RunInfo
 from lin.runs.source import read_tree
-
-AXES = ("data", "source", "environment", "params", "seed", "host")
-"""In the order in which they are told."""
 
 _SHARED = frozenset({"sklearn", *(name.replace("-", "_") for name in NUMERIC)})
 _BUILTIN = frozenset(sys.stdlib_module_names)

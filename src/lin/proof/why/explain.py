@@ -16,12 +16,13 @@ from lin.lineage.feedback import WrittenBack, find_written_back
 from lin.lineage.references import Meant
 from lin.models.registry import Registry, find_version, read_registry
 from lin.project import Project
-from lin.proof.why.axes import AXES, Axes, compare_axes
+from lin.proof.why.axes import Axes, compare_axes
 from lin.proof.why.causes import Cause, Findings, find_cause
 from lin.proof.why.data_axis import DataChange, compare_data
 from lin.proof.why.effects import Effects, MetricEffect, compare_effects, golden_of
 from lin.proof.why.recorded import Between, find_between
 from lin.proof.why.undo import Called
+from lin.recipes import AXES
 from lin.runs.compare import compare_runs
 from lin.runs.query import RunInfo
 from lin.runs.wording import show_number
