@@ -178,6 +178,17 @@ def test_another_exit_code_is_different(project: Project, captured: Capture) -> 
     assert [line.partition(": ")[2] for line in found.context] == ["it broke 1 times", "it broke 2 times"]
 
 
+def test_a_program_that_failed_without_a_word_points_to_what_it_printed(project: Project, captured: Capture) -> None:
+    runs = []
+    for status, code in (("finished", 0), ("failed", 3)):
+        recorder = begin_run(project, captured, kind="command", name="it")
+        recorder.log_metric("m", 1.0)
+        recorder.seal(status, exit_code=code)
+        runs.append(recorder.id)
+    (line,) = verify_runs(project, *runs).context
+    assert line == f"run {runs[1][-8:]} ended with exit code 3: see lin output {runs[1][-8:]}"
+
+
 # --- golden predictions -----------------------------------------------------------------------------------------------
 
 

@@ -123,6 +123,8 @@ class _Evidence:
         for run in (self.a, self.b):
             if self.endings and run.error:
                 yield f"run {short(run.id)} {run.status}: {run.error}"
+            elif self.endings and run.exit_code:
+                yield f"run {short(run.id)} ended with exit code {run.exit_code}: see lin output {short(run.id)}"
         if self.is_empty:
             yield "neither run has metrics, artifacts, files or tables written: there is nothing to compare"
         yield from self.outputs.notes
