@@ -29,6 +29,7 @@ from lin.proof.environments.build import (
     reinstall,
     specifier,
 )
+from lin.proof.environments.bytecode import share_bytecode
 from lin.proof.environments.cache import environment_folder, is_kept, is_whole, locked, publish
 from lin.proof.environments.installed import digest_files, untrue_files
 from lin.proof.environments.interpreters import find_interpreter, is_interpreter
@@ -314,7 +315,9 @@ def _make(order: _Order, beside: Path, final: Path, report: Callable[[str], None
             place_editable(beside, final, site, package, order.blobs)
     if _has_lin(order.asked):
         link_lin(beside, site)
-    return _check_files(order.uv, beside, site, report)
+    files = _check_files(order.uv, beside, site, report)
+    share_bytecode(beside, final.parent)
+    return files
 
 
 def _report_changes(own: list[Package], site: Path, report: Callable[[str], None]) -> None:
