@@ -20,6 +20,7 @@ def test_makes_the_next_version(lin):
             "actor",
             "history",
             "golden",
+            "proof",
         ]
     )
     assert (version["model"], version["version"], version["stage"]) == ("other", 1, "none")
