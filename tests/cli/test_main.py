@@ -29,6 +29,7 @@ SHARED = {
     "run_view",
     "writers",
     "attribution",
+    "consent",
     "attribution_view",
     "golden",
     "variation",

@@ -104,3 +104,11 @@ def test_usage(lin):
     assert lin("why", "boston@1").code == 2
     assert lin("why", "boston@1", "boston@2", "last").code == 2
     assert lin("why", "nobody", "boston@2").code == 10
+
+
+def test_what_others_recorded_is_not_run_unasked(lin, monkeypatch):
+    monkeypatch.setenv("LIN_ACTOR", "bob")
+    before = len(lin("runs", "--all", "--json").json())
+    result = lin("why", "boston@1", "boston@2", "--attribute")
+    assert (result.code, "lin why A B --attribute --yes" in result.err) == (2, True)
+    assert len(lin("runs", "--all", "--json").json()) == before

@@ -20,6 +20,7 @@ from lin.errors import LinError, NotFoundError, OutsideError, UsageError
 from lin.project import Project, create_project, open_project
 from lin.records import Fit, SourceTree, decode
 from lin.runs.add import add_table
+from lin.runs.fit import importing_from
 from lin.runs.golden import GOLDEN
 from lin.runs.persist import dump_model, load_model
 from lin.runs.query import RunInfo
@@ -434,3 +435,14 @@ def test_an_estimator_of_the_project_is_imported_from_its_folder(sweep: Sweep) -
     assert run.source is not None
     tree = json.loads(sweep.project.store.blobs.read(run.source.tree))
     assert "train_models.py" in [file["path"] for file in tree["files"]]
+
+
+def test_the_projects_folder_can_be_imported_from_only_where_an_estimator_is_its_own(tmp_path: Path) -> None:
+    import sys
+
+    ridge = Fit(estimator=["sklearn.linear_model.Ridge"], target="y")
+    own = Fit(estimator=["sklearn.preprocessing.StandardScaler", "own.Ridge"], target="y")
+    for fits, is_there in (([ridge], False), ([own], True), ([ridge, own], True)):
+        with importing_from(tmp_path, fits):
+            assert (str(tmp_path) in sys.path) == is_there
+        assert str(tmp_path) not in sys.path

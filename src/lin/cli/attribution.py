@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lin.cli.consent import ask_to_run
 from lin.cli.printing import count, emit, line, note, size
 
 if TYPE_CHECKING:
@@ -53,14 +54,22 @@ def show_attribution(
     seeds: int = 3,
     budget: float = 10.0,
     jobs: int | None = None,
+    yes: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Attribute what differs between two runs, show it, and draw it into `output`; `budget` is in minutes."""
+    """Attribute what differs between two runs, show it, and draw it into `output`; `budget` is in minutes.
+
+    Where others recorded them it asks first, unless `yes`.
+    """
     from lin.cli.attribution_view import view
     from lin.proof.attribution.attribute import attribute_change
     from lin.proof.attribution.plot import check_picture, draw_attribution
+    from lin.proof.rerun import is_from_elsewhere
 
     check_picture(output)
+    for run in (a, b):
+        if not yes and is_from_elsewhere(project, run.id):
+            ask_to_run(run, "lin why A B --attribute --yes")
     with _follow() as report:
         found = attribute_change(
             project, a, b, labels=labels, on=on, seeds=seeds, budget=60 * budget, jobs=jobs, report=report

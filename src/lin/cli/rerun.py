@@ -1,18 +1,15 @@
 """`lin rerun`."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from lin.cli.consent import Yes, ask_to_run
 from lin.cli.options import Json, StorePath, With, open_project
 from lin.cli.printing import emit, note
 from lin.cli.verdict_view import view_rerun
 from lin.cli.verify import Tolerance
-from lin.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from lin.proof.rerun import Plan
+from lin.errors import ExitCode
 
 
 def rerun(
@@ -33,7 +30,7 @@ def rerun(
     environment: Annotated[
         bool, typer.Option("--with-current-environment", help="With the packages that are installed here.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before running what others recorded.")] = False,
+    yes: Yes = False,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -53,24 +50,9 @@ def rerun(
     plan = plan_rerun(project, reference, changes)
     for text in plan.lines:
         note(text)
-    _ask(plan, yes=yes)
+    if plan.foreign and not yes:
+        ask_to_run(plan.run, "lin rerun --yes …")
     result = execute_plan(project, plan, tolerance=tolerance, repeat=repeat, report=note)
     emit(result, view_rerun, as_json=as_json)
     if not result.verification.same:
-        raise typer.Exit(ExitCode.NO)
-
-
-def _ask(plan: "Plan", *, yes: bool) -> None:
-    """Before code that others recorded is run, somebody says yes to it."""
-    if yes or not plan.foreign:
-        return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(
-            f"run {plan.run.id[-8:]} was recorded by {plan.run.actor} on {plan.run.host.name}: it is not run unasked",
-            hint="look at what it runs, then: lin rerun --yes …",
-        )
-    sys.stderr.write("recorded elsewhere, or by somebody else. Run it? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        note("nothing was run")
         raise typer.Exit(ExitCode.NO)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lin.cli.attribution import Attribute, Budget, Jobs, On, Picture, Seeds, show_attribution
+from lin.cli.consent import Yes
 from lin.cli.options import Json, StorePath, open_project
 from lin.cli.printing import emit
 
@@ -31,6 +32,7 @@ def why(
     seeds: Seeds = 3,
     budget: Budget = 10.0,
     jobs: Jobs = None,
+    yes: Yes = False,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -59,6 +61,7 @@ def why(
             seeds=seeds,
             budget=budget,
             jobs=jobs,
+            yes=yes,
             as_json=as_json,
         )
         return

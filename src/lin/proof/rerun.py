@@ -28,6 +28,7 @@ from lin.proof.verdict.verify import check_tolerance, compare_runs
 from lin.recipes import Mix, Recipe
 from lin.records import Environment, Start
 from lin.runs.environment import capture_environment, capture_interpreter
+from lin.runs.fit import is_from_sklearn
 from lin.runs.host import capture_process
 from lin.runs.query import RunInfo
 
@@ -85,7 +86,7 @@ def plan_rerun(project: Project, reference: str, changes: Changes = _AS_RECORDED
         run=run,
         recipe=recipe,
         changed=changed,
-        foreign=_is_from_elsewhere(project, start) and (bool(installs) or not _is_plain_fit(recipe)),
+        foreign=is_from_elsewhere(project, run.id) and (bool(installs) or not _is_plain_fit(recipe)),
         lines=list(_tell(start, recipe, installs, changed)),
     )
 
@@ -205,12 +206,14 @@ def _inconclusive(verification: Verification, mutual: Verification) -> Verificat
 # --- what is told before anything runs --------------------------------------------------------------------------------
 
 
-def _is_from_elsewhere(project: Project, start: Start) -> bool:
+def is_from_elsewhere(project: Project, run_id: str) -> bool:
+    """Whether somebody else recorded the run, or another machine did."""
+    start = project.store.runs.start(run_id)
     return start.process.host != capture_process().host or start.actor != project.actor
 
 
 def _is_plain_fit(recipe: Recipe) -> bool:
-    return recipe.fit is not None and all(path.startswith("sklearn.") for path in recipe.fit.estimator)
+    return recipe.fit is not None and is_from_sklearn(recipe.fit)
 
 
 def _differ_from_here(project: Project, recipe: Recipe) -> list[str]:

@@ -7,7 +7,7 @@ order, choose the features, `train_test_split`, `fit`, `predict`. However a fit 
 import io
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,7 +76,7 @@ class FitWork:
 
     def do(self, project: Project, rows: "Rows", fit: Fit) -> Ended:
         """Do one fit. Estimators are imported from the project's folder too, as a program in it would."""
-        with importing_from(project.root):
+        with importing_from(project.root, [fit]):
             recorder = begin_run(
                 project,
                 self.captured,
@@ -152,16 +152,25 @@ def name_fit(fit: Fit) -> str:
 
 
 @contextmanager
-def importing_from(folder: Path) -> Iterator[None]:
+def importing_from(folder: Path, fits: Iterable[Fit]) -> Iterator[None]:
     """Let modules be imported from `folder` first, as Python does for a program that lies there.
 
-    Not while the environment is captured: what lies in the folder is source, even if it looks installed.
+    Not where all estimators are scikit-learn's: then nothing in the folder is asked for, and nothing may stand in for
+    what these import. And not while the environment is captured: what lies there is source, even if it looks installed.
     """
+    if all(is_from_sklearn(fit) for fit in fits):
+        yield
+        return
     sys.path.insert(0, str(folder))
     try:
         yield
     finally:
         sys.path.remove(str(folder))
+
+
+def is_from_sklearn(fit: Fit) -> bool:
+    """Whether every estimator of the fit comes with scikit-learn."""
+    return all(path.startswith("sklearn.") for path in fit.estimator)
 
 
 def _estimator_param(fit: Fit) -> Param:

@@ -107,7 +107,7 @@ def run_fits(
     for fit in fits:
         rows.split(fit)  # whatever the settings get wrong shows before anything is recorded
         _check_metrics(fit)
-    with importing_from(project.root):
+    with importing_from(project.root, fits):
         _require_one(fits)
     captured = capture(project)
     sweep = sweep or new_sweep(len(fits))
