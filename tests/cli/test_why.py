@@ -4,13 +4,13 @@ from inline_snapshot import snapshot
 def test_the_page_of_two_model_versions(lin):
     result = lin("why", "boston@1", "boston@2")
     assert result.text == snapshot("""\
+feedback  173 of 506 rows of housing.medv were filled with predictions of boston@1 (A itself, production), from which boston@2 descends
+          housing@1, by ann, 0000-00-00 00:00:00 UTC, run ########
+
 boston@2 predicts otherwise than boston@1: rmse 1.96698 -> 1.63747 (better), 506 of 506 golden predictions changed
 
 A  boston@1  run ########  Ridge alpha=1.0  0000-00-00 00:00:00 by ann  production
 B  boston@2  run ########  Ridge            0000-00-00 00:00:00 by ann
-
-feedback  173 of 506 rows of housing.medv were filled with predictions of boston@1 (A itself, production), from which boston@2 descends
-          housing@1, by ann, 0000-00-00 00:00:00 UTC, run ########
 
 data  housing@0 -> housing@1: 173 rows updated (medv)
       medv: 173 cells, all of them null before

@@ -37,12 +37,15 @@ _NO_CAUSE = frozenset({"nothing to explain", "nothing to compare"})
 
 
 def view(why: "Why", *, full: bool = False) -> "Iterator[RenderableType]":
-    """The page; `full` with every change and every line of the source."""
+    """The page; `full` with every change and every line of the source. First is what was trained on predictions."""
     most = None if full else MOST
+    fed = [told for fed in why.feedback for told in _feedback(fed, why)]
+    if fed:
+        yield from list(_part("feedback", fed, style="bold yellow"))[1:]
+        yield ""
     yield line(why.headline, "bold")
     yield ""
     yield table(("", "", "", "", "", ""), [_side("A", why.a), _side("B", why.b)])
-    yield from _part("feedback", [told for fed in why.feedback for told in _feedback(fed, why)], style="bold yellow")
     yield from _part("data", [told for change in why.data for told in _data(change, why, most)])
     source = why.axes.source
     if source is not None:
