@@ -198,7 +198,7 @@ def test_settings_can_be_taken_one_by_one(low: Recipe, high: Recipe) -> None:
 
 
 def test_parameters_are_parts(project: Project) -> None:
-    low, high = fit(params={"alpha": 1, "b": "x"}, rows="a"), fit(params={"alpha": 1.0, "c": [1]}, rows="b" * 60)
+    low, high = fit(params={"alpha": 1, "b": "x"}, rows="a"), fit(params={"alpha": 1.0, "c": [1]}, rows="b" * 120)
     split = check(
         project, low, high, "params", "rows", "params.alpha 1 -> 1.0", "params.b x -> unset", "params.c unset -> [1]"
     )

@@ -19,7 +19,8 @@ Setting = Literal["params", "seed", "host"]
 _UNSET = msgspec.UNSET
 _MAPS = ("params", "variables", "threads")
 _PROGRAM = ("kind", "fit", "command", "folder", "params")
-_LONGEST = 48
+_LONGEST = 100
+"""Values that together are longer are not in the name of a part."""
 
 
 def differing_settings(low: Recipe, high: Recipe) -> dict[Setting, list[Path]]:
