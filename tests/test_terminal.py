@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lin.models.registry import register_model
+from lin.models.changes import register_model
 from lin.project import create_project
 from lin.runs.add import add_table
 from lin.runs.record import begin_run, capture

@@ -21,10 +21,11 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
 
 class ProjectSetting(Setting, frozen=True):
-    """`[project]`."""
+    """`[project]`. `stages` are those of models beside none, staging, production and archived."""
 
     name: str
     store: str = ".lin"
+    stages: list[str] = []
 
 
 class TableSetting(Setting, frozen=True):

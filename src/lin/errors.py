@@ -42,6 +42,12 @@ class LinError(Exception):
         self.hint = hint
 
 
+class RefusedError(LinError):
+    """What was asked is understood, and not allowed to whoever asked: the answer is no."""
+
+    exit_code = ExitCode.NO
+
+
 class UsageError(LinError):
     """The user's words, settings or row are wrong: change them and try again."""
 

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from lin.records import Record
+from lin.records import Record, TableRef
 
+Role = Literal["owner", "promoter", "reader"]
 Verdict = Literal["identical", "same predictions", "within tolerance", "different", "inconclusive", "cannot be re-run"]
 
 
@@ -23,13 +24,105 @@ class Register(Record, frozen=True, tag_field="type", tag="register"):
     golden: str | None = None
 
 
+class Gate(Record, frozen=True):
+    """A condition that `lineage.toml` declares for a stage, as it is written there, and what was found."""
+
+    gate: str
+    passed: bool
+    evidence: str
+
+
 class Stage(Record, frozen=True, tag_field="type", tag="stage"):
-    """A model version moved to a stage; `archived` lists the versions that this moved to `archived`."""
+    """A model version moved to a stage; `archived` lists the versions that this moved to `archived`.
+
+    `gates` are those that were declared for the stage, and `forced` tells that it moved although some were not passed.
+    """
 
     model: str
     version: int
     stage: str
     archived: list[int] = []
+    reason: str | None = None
+    gates: list[Gate] = []
+    forced: bool = False
+
+
+class Refuse(Record, frozen=True, tag_field="type", tag="refuse"):
+    """A change of a model was refused, and nothing changed: `action` says which, `why` says why.
+
+    `gates` are those of a promotion that did not pass all of them.
+    """
+
+    model: str
+    action: str
+    why: str
+    version: int | None = None
+    gates: list[Gate] = []
+
+
+class Alias(Record, frozen=True, tag_field="type", tag="alias"):
+    """A name of its own for a version of a model, from now on; `version` None takes it away."""
+
+    model: str
+    alias: str
+    version: int | None
+    reason: str | None = None
+
+
+class Tag(Record, frozen=True, tag_field="type", tag="tag"):
+    """A tag of a model, or of one of its versions; `value` None takes it away."""
+
+    model: str
+    key: str
+    value: str | None
+    version: int | None = None
+
+
+class Describe(Record, frozen=True, tag_field="type", tag="describe"):
+    """What a model, or one of its versions, is from now on said to be; None takes the description away."""
+
+    model: str
+    text: str | None
+    version: int | None = None
+
+
+class Comment(Record, frozen=True, tag_field="type", tag="comment"):
+    """What somebody had to say about a model, or one of its versions."""
+
+    model: str
+    text: str
+    version: int | None = None
+
+
+class Approve(Record, frozen=True, tag_field="type", tag="approve"):
+    """Somebody approves of a model version, or does so no longer."""
+
+    model: str
+    version: int
+    approved: bool = True
+    reason: str | None = None
+
+
+class Grant(Record, frozen=True, tag_field="type", tag="grant"):
+    """Somebody, named by login name or email, has a role for a model from now on; None takes it away."""
+
+    model: str
+    who: str
+    role: Role | None
+    reason: str | None = None
+
+
+class Rollback(Record, frozen=True, tag_field="type", tag="rollback"):
+    """Stages and aliases of a model are again what they were: those that this changed, by version and by alias.
+
+    `as_of` is the moment whose state it is, where one was named; `tables` were restored before.
+    """
+
+    model: str
+    stages: dict[int, str] = {}
+    aliases: dict[str, int | None] = {}
+    as_of: datetime | None = None
+    tables: list[TableRef] = []
     reason: str | None = None
 
 
@@ -69,11 +162,29 @@ class Collect(Record, frozen=True, tag_field="type", tag="collect"):
     runs: list[str]
 
 
-Change = Register | Stage | Receipt | Delete | Undelete | Collect
+Change = (
+    Register
+    | Stage
+    | Refuse
+    | Alias
+    | Tag
+    | Describe
+    | Comment
+    | Approve
+    | Grant
+    | Rollback
+    | Receipt
+    | Delete
+    | Undelete
+    | Collect
+)
 
 
 class Event(Record, frozen=True, tag_field="format", tag="event/1"):
-    """One entry of the store's log. `previous` is the sha256 of the event before, as it lies on disk."""
+    """One entry of the store's log. `previous` is the sha256 of the event before, as it lies on disk.
+
+    `actor` is a login name; `email` is what git calls the same person, where that was asked.
+    """
 
     number: int
     op_id: str
@@ -81,3 +192,4 @@ class Event(Record, frozen=True, tag_field="format", tag="event/1"):
     actor: str
     previous: str | None
     change: Change
+    email: str | None = None

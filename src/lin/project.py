@@ -8,6 +8,7 @@ import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ class Project:
     store_root: Path
     actor: str
     scratch: Path | None = None
+
+    @cached_property
+    def email(self) -> str | None:
+        """What git calls who acts, where it is asked in the project's folder: nobody checks it."""
+        import subprocess
+
+        try:
+            asked = subprocess.run(
+                ["git", "config", "--get", "user.email"], cwd=self.root, capture_output=True, text=True, check=False
+            )
+        except (OSError, UnicodeDecodeError):
+            return None
+        return asked.stdout.strip() or None
 
     @property
     def folders_of_data(self) -> list[str]:

@@ -16,8 +16,8 @@ from sklearn.linear_model import Ridge
 
 import lin
 from lin.errors import NotFoundError, UsageError
+from lin.models.changes import register_model
 from lin.models.predict import predict_row
-from lin.models.registry import register_model
 from lin.project import Project
 from lin.runs.query import RunInfo
 

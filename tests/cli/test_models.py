@@ -27,6 +27,12 @@ def test_json_has_the_moves(lin):
             "history",
             "golden",
             "proof",
+            "email",
+            "aliases",
+            "tags",
+            "comments",
+            "approvals",
+            "unsafe",
         ]
     )
     assert [(move["stage"], move["actor"]) for move in first["history"]] == [("production", "ann")]

@@ -11,7 +11,15 @@ def test_archives_the_holder(lin):
 
 def test_json(lin):
     assert lin("promote", "boston@2", "Staging", "--json").json() == snapshot(
-        {"model": "boston", "version": 2, "stage": "staging", "archived": []}
+        {
+            "model": "boston",
+            "version": 2,
+            "stage": "staging",
+            "archived": [],
+            "gates": [],
+            "forced": False,
+            "refused": False,
+        }
     )
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from lin.data.tables import Table, open_table
 from lin.data.write import fill_column
-from lin.models.registry import ModelVersion, find_version, read_registry, register_model
+from lin.models.changes import register_model
+from lin.models.fold import ModelVersion
+from lin.models.registry import find_version, read_registry
 from lin.project import Project, create_project, open_project
 from lin.records import Input, ModelRef
 from lin.runs.add import add_table

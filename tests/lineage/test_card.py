@@ -8,7 +8,8 @@ from lin.events import Receipt
 from lin.ids import new_id
 from lin.lineage.card import read_model_card, read_run_card
 from lin.lineage.feedback import Feedback
-from lin.models.registry import find_version, read_registry, register_model
+from lin.models.changes import register_model
+from lin.models.registry import find_version, read_registry
 from lin.project import Project
 from lin.runs.query import read_run
 from lin.runs.record import begin_run, capture

@@ -13,7 +13,7 @@ from lin.events import Change, Collect, Delete, Event, Receipt, Undelete
 from lin.ids import day_of, short
 from lin.lineage.card import read_run_card
 from lin.lineage.delete import delete_runs, undelete_runs
-from lin.models.registry import promote, register_model
+from lin.models.changes import promote, register_model
 from lin.runs.deleted import collected_runs, deleted_runs, fold_deletions, read_deletions
 from lin.runs.host import capture_process
 from lin.runs.pinned import find_pinned
@@ -73,7 +73,7 @@ def test_a_run_behind_a_model_version_stays_and_so_do_the_others_named(begun) ->
     promote(begun.project, "boston@1", "production")
     with pytest.raises(ConflictError) as refused:
         delete_runs(begun.project, [other.id, kept.id], now=NOW)
-    assert refused.value.message == f"run {short(kept.id)} is behind boston@1 (production), another@1, so it stays"
+    assert refused.value.message == f"run {short(kept.id)} is behind another@1, boston@1 (production), so it stays"
     assert deleted_runs(begun.project.store) == frozenset()
 
 

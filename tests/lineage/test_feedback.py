@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lin.data.history import VersionInfo
 from lin.errors import NotFoundError
 from lin.lineage.feedback import Feedback, find_feedback, find_written_back, walk_back
-from lin.models.registry import ModelVersion
+from lin.models.fold import ModelVersion
 from lin.project import Project
 from lin.runs.query import read_run
 

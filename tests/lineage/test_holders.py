@@ -1,5 +1,5 @@
 from lin.lineage.holders import name_models
-from lin.models.registry import promote, register_model
+from lin.models.changes import promote, register_model
 
 
 def test_runs_are_known_by_their_model_versions(begun):

@@ -7,7 +7,9 @@ import pytest
 from lin.errors import LinError, NotFoundError, UsageError
 from lin.ids import short
 from lin.lineage.references import TableAt, find_meant, find_pair, find_run_behind, list_holders, resolve
-from lin.models.registry import ModelVersion, promote, read_events, read_registry
+from lin.models.changes import promote
+from lin.models.fold import Model, ModelVersion
+from lin.models.registry import read_events, read_registry
 from lin.project import Project
 from lin.runs.query import RunInfo
 from lin.runs.record import begin_run, capture
@@ -59,8 +61,8 @@ def test_model_versions_and_the_runs_behind_them(told, promoted: Project, refere
 def test_a_model_without_a_version_is_all_of_them(promoted: Project) -> None:
     for reference in ("boston", "model:boston", "models:/boston"):
         found = resolve(promoted, reference)
-        assert isinstance(found, list)
-        assert [v.version for v in found] == [1, 2, 3]
+        assert isinstance(found, Model)
+        assert [v.version for v in found.versions] == [1, 2, 3]
         with pytest.raises(UsageError, match="names no version of model 'boston'") as caught:
             find_run_behind(promoted, reference)
         assert caught.value.hint == "boston@production"
@@ -163,7 +165,7 @@ def test_the_past_is_a_fold_that_ends_there(told) -> None:
     promote(told.story.project, "boston@2", "production")
     events = read_events(store)
     assert [read_events(store, as_of=event.time) for event in events] == [events[: at + 1] for at in range(len(events))]
-    assert [version.stage for version in read_registry(store, as_of=events[-2].time)["boston"]] == ["none"] * 3
+    assert [version.stage for version in read_registry(store, as_of=events[-2].time)["boston"].versions] == ["none"] * 3
 
 
 def test_what_came_before(told) -> None:

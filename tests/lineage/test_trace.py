@@ -9,7 +9,8 @@ import pytest
 from lin.errors import NotFoundError, UsageError
 from lin.ids import short
 from lin.lineage.trace import DEEPEST, Node, trace
-from lin.models.registry import ModelVersion, promote
+from lin.models.changes import promote
+from lin.models.fold import ModelVersion
 from lin.project import Project
 from lin.records import ModelRef, TableRef, encode
 from lin.runs.record import begin_run, capture

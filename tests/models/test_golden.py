@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -11,8 +11,9 @@ from sklearn.linear_model import Ridge
 
 from lin.data.read import read_pin
 from lin.data.tables import open_table
+from lin.models.changes import register_model
 from lin.models.predict import Scorer
-from lin.models.registry import ModelVersion, find_version, read_registry, register_model
+from lin.models.registry import find_version, read_registry
 from lin.project import Project, open_project
 from lin.records import Environment, decode, encode
 from lin.runs.golden import GOLDEN, read_golden
@@ -21,6 +22,9 @@ from lin.runs.query import read_run
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
 from lin.runs.writes import pin_input
+
+if TYPE_CHECKING:
+    from lin.models.fold import ModelVersion
 
 FEATURES = ["rm", "lstat"]
 

@@ -20,8 +20,8 @@ from lin.data.tables import Table, open_table
 from lin.data.write import fill_column
 from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
 from lin.lineage.feedback import find_feedback
+from lin.models.changes import register_model
 from lin.models.predict import Scorer, fill_table, predict_file, predict_row, predict_table
-from lin.models.registry import register_model
 from lin.project import Project
 from lin.records import ModelRef
 from lin.runs.persist import dump_model, load_model

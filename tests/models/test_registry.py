@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 
 from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
 from lin.events import Change, Delete, Receipt, Register, Stage
-from lin.models.registry import (
-    STAGES,
-    find_version,
-    promote,
-    read_registry,
-    register_model,
-)
+from lin.models.changes import promote, register_model
+from lin.models.registry import STAGES, find_version, read_registry
 from lin.project import Project
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
@@ -39,7 +34,7 @@ def test_versions_count_from_one_and_name_their_run(project: Project, finish_run
     ids = [finish_run(), finish_run()]
     assert [register_model(project, run, "boston").version for run in ids] == [1, 2]
     assert register_model(project, ids[0], "other").version == 1
-    assert [v.run for v in read_registry(project.store)["boston"]] == ids
+    assert [v.run for v in read_registry(project.store)["boston"].versions] == ids
 
 
 def test_promoting_archives_the_holder_in_one_event(project: Project, finish_run: Callable[..., str]) -> None:
@@ -49,7 +44,7 @@ def test_promoting_archives_the_holder_in_one_event(project: Project, finish_run
     before = len(project.store.events.read())
     assert promote(project, "boston@2", "Production", reason="better").archived == [1]
     assert len(project.store.events.read()) == before + 1
-    first, second = read_registry(project.store)["boston"]
+    first, second = read_registry(project.store)["boston"].versions
     assert (first.stage, second.stage) == ("archived", "production")
     assert [(m.stage, m.reason) for m in first.history] == [("production", None), ("archived", "better")]
 
@@ -85,7 +80,12 @@ def test_what_is_not_there_is_said_with_what_to_type(project: Project, finish_ru
         ("boston@2", NotFoundError, "model 'boston' has no version 2; it has 1", "lin show boston"),
         ("boston@0", NotFoundError, "model 'boston' has no version 0; it has 1", "lin show boston"),
         ("boston@production", NotFoundError, "no version of model 'boston' is in production", "lin show boston"),
-        ("boston@prodution", UsageError, "'prodution' is neither a version nor a stage", "did you mean 'production'?"),
+        (
+            "boston@prodution",
+            UsageError,
+            "'prodution' is neither a version, nor a stage, nor an alias of model 'boston'",
+            "did you mean 'production'?",
+        ),
         ("boston", UsageError, "'boston' names no version of model 'boston'", "boston@1"),
     ]
     for reference, kind, message, hint in cases:
@@ -146,7 +146,7 @@ def test_the_fold_agrees_with_a_dict(
             expected = {v: "archived" if s == stage and v != version else s for v, s in expected.items()}
         expected[version] = stage
         promote(project, f"{name}@{version}", stage)
-    assert {v.version: v.stage for v in read_registry(project.store)[name]} == expected
+    assert {v.version: v.stage for v in read_registry(project.store)[name].versions} == expected
 
 
 def test_a_version_has_the_newest_verdict_of_a_rerun_without_changes(
@@ -163,4 +163,4 @@ def test_a_version_has_the_newest_verdict_of_a_rerun_without_changes(
         project.store.events.append(lambda _, receipt=receipt: receipt, actor="ann", op_id=str(number), now=now)
     register_model(project, proven, "boston")
     register_model(project, other, "boston")
-    assert [v.proof for v in read_registry(project.store)["boston"]] == ["identical", None]
+    assert [v.proof for v in read_registry(project.store)["boston"].versions] == ["identical", None]

@@ -15,7 +15,7 @@ import pytest
 
 from lin.config import ExperimentSetting, ModelSetting, Split
 from lin.data.tables import open_table
-from lin.models.registry import register_model
+from lin.models.changes import register_model
 from lin.project import Project, create_project, open_project
 from lin.runs.add import add_table
 from lin.runs.query import RunInfo, read_run

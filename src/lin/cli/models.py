@@ -8,15 +8,15 @@ from lin.cli.printing import emit, table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lin.models.registry import ModelVersion
+    from lin.models.fold import ModelVersion
 
 
 def models(*, store: StorePath = None, as_json: Json = False) -> None:
     """List the registered models and their versions."""
-    from lin.models.registry import read_registry
+    from lin.models.registry import list_versions, read_registry
 
     registry = read_registry(open_project(store).store)
-    emit([version for name in sorted(registry) for version in registry[name]], view, as_json=as_json)
+    emit(list_versions(registry), view, as_json=as_json)
 
 
 def view(versions: "list[ModelVersion]") -> "list[RenderableType]":

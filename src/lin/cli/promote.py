@@ -8,7 +8,7 @@ from lin.cli.options import Json, Reason, StorePath, open_project
 from lin.cli.printing import emit, note
 
 if TYPE_CHECKING:
-    from lin.models.registry import Promotion
+    from lin.models.changes import Promotion
 
 
 def promote(
@@ -22,7 +22,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Move a model version to a stage; archive its holder."""
-    from lin.models.registry import promote as promote_version
+    from lin.models.changes import promote as promote_version
 
     project = open_project(store)
     promotion = promote_version(project, version, stage, reason=reason)

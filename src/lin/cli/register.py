@@ -8,7 +8,7 @@ from lin.cli.options import Json, StorePath, open_project
 from lin.cli.printing import emit, note
 
 if TYPE_CHECKING:
-    from lin.models.registry import ModelVersion
+    from lin.models.fold import ModelVersion
 
 
 def register(
@@ -25,7 +25,7 @@ def register(
 ) -> None:
     """Make a run's model the next version of a named model."""
     from lin.lineage.feedback import find_feedback
-    from lin.models.registry import register_model
+    from lin.models.changes import register_model
     from lin.runs.query import read_run
 
     project = open_project(store)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lin.data.summary import VersionSummary
     from lin.lineage.card import ModelCard
+    from lin.models.fold import Model
 
 NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal")
 """How the names of Delta's numeric types begin: their columns are aligned right."""
@@ -40,6 +41,7 @@ def show(
     """Show a table version, run, model or model version in full."""
     from lin.lineage.card import read_model_card, read_run_card
     from lin.lineage.references import TableAt, resolve
+    from lin.models.fold import Model
     from lin.runs.query import RunInfo
 
     project = open_project(store)
@@ -53,12 +55,10 @@ def show(
             raise UsageError(f"'{reference}' is no table: --as-of tells a version of one", hint="lin tables")
         case RunInfo() as run:
             emit(read_run_card(project, run), view_run, as_json=as_json)
-        case list() as versions:
-            from lin.cli.models import view
-
-            emit(versions, view, as_json=as_json)
+        case Model() as model:
+            emit(model, _view_model, as_json=as_json)
         case version:
-            emit(read_model_card(project, version), _view_model, as_json=as_json)
+            emit(read_model_card(project, version), _view_version, as_json=as_json)
 
 
 def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
@@ -98,7 +98,13 @@ class _Sample:
         yield table(["column", *(f"row {number}" for number in range(1, len(self.rows) + 1))], lines)
 
 
-def _view_model(card: "ModelCard") -> "list[RenderableType]":
+def _view_model(model: "Model") -> "list[RenderableType]":
+    from lin.cli.models import view
+
+    return view(model.versions)
+
+
+def _view_version(card: "ModelCard") -> "list[RenderableType]":
     version = card.version
     facts = [
         ("stage", version.stage),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lin.errors import LinError, StoreError
-from lin.models.registry import ModelVersion, SignedReceipt, read_receipts, read_registry
+from lin.models.fold import ModelVersion
+from lin.models.registry import SignedReceipt, list_versions, read_receipts, read_registry
 from lin.project import Project
 from lin.records import Environment, SourceTree, decode
 from lin.runs.curves import Curve, read_curves
@@ -47,7 +48,7 @@ def read_run_card(project: Project, run: RunInfo) -> RunCard:
     registry = read_registry(project.store)
     return RunCard(
         run=run,
-        models=[v.reference for versions in registry.values() for v in versions if v.run == run.id],
+        models=[version.reference for version in list_versions(registry) if version.run == run.id],
         receipts=read_receipts(project.store, run.id),
         feedback=_feedback(project, run),
         curves=_curves(project, run),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from lin.data.moments import show_moment
 from lin.errors import NotFoundError, UsageError
-from lin.events import Event, Stage
+from lin.events import Alias, Change, Event, Rollback, Stage
 from lin.ids import short
-from lin.models.registry import HELD_BY_ONE, ModelVersion, find_model, find_version, read_events, read_registry
+from lin.models.fold import Model, ModelVersion
+from lin.models.registry import SHARED_STAGES, find_model, find_version, read_events, read_registry
 from lin.models.registry import split_reference as split_model
 from lin.project import Project
 from lin.runs.query import RunInfo, find_run, read_run
@@ -40,11 +41,11 @@ class Meant:
         return self.version.reference if self.version else short(self.run.id)
 
 
-Target = TableAt | ModelVersion | list[ModelVersion] | RunInfo
+Target = TableAt | ModelVersion | Model | RunInfo
 
 
 def resolve(project: Project, reference: str) -> Target:
-    """The table version, model version, model (its versions) or run that `reference` means.
+    """The table version, model version, model or run that `reference` means.
 
     Raises:
         NotFoundError: nothing is called that. UsageError: a table and a model are.
@@ -85,7 +86,7 @@ def _table(project: Project, reference: str) -> TableAt:
     return TableAt(open_table(project, name), version)
 
 
-def _model(project: Project, reference: str) -> ModelVersion | list[ModelVersion]:
+def _model(project: Project, reference: str) -> ModelVersion | Model:
     registry = read_registry(project.store)
     name, selector = split_model(reference)
     return find_model(registry, name) if selector is None else find_version(registry, reference)
@@ -175,24 +176,38 @@ def find_before_and_now(project: Project, reference: str) -> tuple[Meant, Meant]
             )
         return Meant(read_run(project.store, now.run.parent)), now
     version = now.version
-    stage = (split_model(reference)[1] or "").lower()
-    known = find_model(read_registry(project.store), version.model)
-    if stage in HELD_BY_ONE:
-        holders = list_holders(read_events(project.store), version.model, stage)
-        before = known[holders[-2] - 1] if len(holders) > 1 else None
-    else:
-        before = known[version.version - 2] if version.version > 1 else None
-    if before is None:
-        where = f"version of '{version.model}' was in {stage}" if stage in HELD_BY_ONE else "version came"
+    selector = split_model(reference)[1] or ""
+    holders = list_holders(read_events(project.store), version.model, selector)
+    is_held = bool(holders) and not selector.isdecimal()
+    number = (holders[-2] if len(holders) > 1 else 0) if is_held else version.version - 1
+    if number < 1:
+        where = f"version of '{version.model}' was in {selector}" if is_held else "version came"
         raise UsageError(f"no {where} before {version.reference}", hint=f"lin why A {version.reference}")
+    before = find_model(read_registry(project.store), version.model).versions[number - 1]
     return _behind(project, before), now
 
 
-def list_holders(events: Iterable[Event], model: str, stage: str) -> list[int]:
-    """The versions that held a stage, one after the other."""
-    moves = (event.change for event in events)
-    holders = (move.version for move in moves if isinstance(move, Stage) and (move.model, move.stage) == (model, stage))
+def list_holders(events: Iterable[Event], model: str, selector: str) -> list[int]:
+    """The versions that held a stage, or had an alias, one after the other."""
+    changes = (event.change for event in events)
+    holders = (version for change in changes for version in _given(change, model, selector))
     return [version for version, _ in groupby(holders)]
+
+
+def _given(change: Change, model: str, selector: str) -> list[int]:
+    """The versions that a change put into a stage, or gave an alias."""
+    stage = selector.lower()
+    match change:
+        case Stage() if change.model == model and change.stage == stage not in SHARED_STAGES:
+            return [change.version]
+        case Alias() if change.model == model and change.alias == selector and change.version is not None:
+            return [change.version]
+        case Rollback() if change.model == model:
+            put = [number for number, given in change.stages.items() if given == stage not in SHARED_STAGES]
+            named = change.aliases.get(selector)
+            return put if named is None else [*put, named]
+        case _:
+            return []
 
 
 def _behind(project: Project, version: ModelVersion) -> Meant:

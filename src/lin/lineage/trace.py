@@ -11,7 +11,8 @@ from lin.errors import LinError
 from lin.ids import short
 from lin.lineage.feedback import walk_back
 from lin.lineage.references import TableAt, resolve
-from lin.models.registry import ModelVersion, find_version, read_registry
+from lin.models.fold import Model, ModelVersion
+from lin.models.registry import find_version, read_registry
 from lin.project import Project
 from lin.records import FileRef, Input, ModelRef
 from lin.runs.query import RunInfo, read_run
@@ -46,8 +47,8 @@ def trace(project: Project, reference: str) -> Node:
             return tracer.model(target)
         case RunInfo():
             return tracer.run(target)
-        case versions:
-            return tracer.model(versions[-1])
+        case Model():
+            return tracer.model(target.versions[-1])
 
 
 class _Tracer:

@@ -16,8 +16,9 @@ from lin.data.read import filter_rows, matching_positions, read_pin, read_versio
 from lin.data.tables import Table
 from lin.data.write import fill_column
 from lin.errors import OutsideError, UsageError, nearest
+from lin.models.fold import ModelVersion
 from lin.models.golden import DECISIVE, version_here
-from lin.models.registry import ModelVersion, find_version, read_registry
+from lin.models.registry import find_version, read_registry
 from lin.numbers import to_json
 from lin.project import Project
 from lin.records import Environment, ModelRef, decode

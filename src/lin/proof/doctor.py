@@ -16,7 +16,7 @@ from lin.data.pins import check_pin
 from lin.data.tables import Table
 from lin.errors import LinError, NotFoundError, NotReproducibleError
 from lin.ids import short
-from lin.models.registry import read_registry
+from lin.models.registry import list_versions, read_registry
 from lin.project import Project
 from lin.proof.environments.prepare import examine_environment
 from lin.proof.recipe import decode_environment, recipe_of
@@ -67,8 +67,7 @@ def examine_run(project: Project, run: RunInfo, *, model: str | None = None) -> 
 def examine_models(project: Project) -> list[Examination]:
     """Look whether the runs behind all registered model versions can be re-run."""
     examiner = Examiner(project)
-    registry = read_registry(project.store)
-    versions = [version for name in sorted(registry) for version in registry[name]]
+    versions = list_versions(read_registry(project.store))
     return [examiner.examine(read_run(project.store, each.run), model=each.reference) for each in versions]
 
 

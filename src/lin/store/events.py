@@ -36,7 +36,15 @@ class Events:
             self._take(self._backend.read(_key(len(self._events) + 1)))
         return self._events
 
-    def append(self, decide: Callable[[Sequence[Event]], Change], *, actor: str, op_id: str, now: datetime) -> Event:
+    def append(
+        self,
+        decide: Callable[[Sequence[Event]], Change],
+        *,
+        actor: str,
+        op_id: str,
+        now: datetime,
+        email: str | None = None,
+    ) -> Event:
         """Add the event that `decide` makes of all events before it; it decides again if another writer was first.
 
         `op_id` identifies the operation: when a create was applied but answered with an error, the event that is
@@ -51,6 +59,7 @@ class Events:
                 actor=actor,
                 previous=self._last,
                 change=decide(events),
+                email=email,
             )
             data = encode(event)
             try:

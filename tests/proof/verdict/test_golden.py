@@ -14,7 +14,8 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from lin.errors import NotFoundError, StoreError, UsageError
-from lin.models.registry import find_version, read_registry, register_model
+from lin.models.changes import register_model
+from lin.models.registry import find_version, read_registry
 from lin.project import Project, open_project
 from lin.proof.recipe import decode_environment
 from lin.proof.verdict.golden import GoldenCheck, check_model

@@ -15,8 +15,8 @@ from lin.data.tables import open_table
 from lin.events import Receipt
 from lin.ids import new_id
 from lin.lineage.references import Meant, find_meant
+from lin.models.changes import promote, register_model
 from lin.models.predict import fill_table
-from lin.models.registry import promote, register_model
 from lin.project import Project, open_project
 from lin.proof.why.explain import Why, explain
 from lin.records import encode_in_full

@@ -13,8 +13,8 @@ import msgspec
 from lin.errors import LinError, NotFoundError, OutsideError, StoreError, UsageError
 from lin.ids import short
 from lin.lineage.references import find_meant
+from lin.models.fold import ModelVersion
 from lin.models.golden import DECISIVE, version_here
-from lin.models.registry import ModelVersion
 from lin.project import Project
 from lin.proof.verdict.verify import check_tolerance
 from lin.records import Environment, Package, decode

@@ -14,7 +14,8 @@ from lin.events import Receipt
 from lin.ids import short
 from lin.lineage.feedback import WrittenBack, find_written_back
 from lin.lineage.references import Meant
-from lin.models.registry import Registry, find_version, read_registry
+from lin.models.fold import Registry
+from lin.models.registry import find_version, read_registry
 from lin.project import Project
 from lin.proof.why.axes import Axes, compare_axes
 from lin.proof.why.causes import Cause, Findings, find_cause
