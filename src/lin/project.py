@@ -60,9 +60,8 @@ class Project:
         import subprocess
 
         try:
-            asked = subprocess.run(
-                ["git", "config", "--get", "user.email"], cwd=self.root, capture_output=True, text=True, check=False
-            )
+            words = ["git", "config", "--get", "user.email"]
+            asked = subprocess.run(words, cwd=self.root, capture_output=True, text=True, check=False)
         except (OSError, UnicodeDecodeError):
             return None
         return asked.stdout.strip() or None

@@ -170,6 +170,22 @@ Input = TableRef | ModelRef | FileRef
 Output = TableRef | FileRef
 
 
+class PredictedInput(Record, frozen=True):
+    """Predictions in a column of a table version that a run read: which commit wrote them, by which model.
+
+    `rows` counts the cells of that commit which nobody wrote again before `version`; None where that is not known.
+    `role` is what the run took the column for, None where it does not tell.
+    """
+
+    table: str
+    version: int
+    column: str
+    written: int
+    model: str
+    rows: int | None
+    role: Literal["target", "feature", "not used"] | None = None
+
+
 class Artifact(Record, frozen=True):
     """A file that a run produced: its name in the run, and the blob with its content."""
 
@@ -226,6 +242,8 @@ class Fit(Record, frozen=True):
     test_size: float = 0.2
     seed: int = 0
     metrics: list[str] = []
+    pickle: bool = False
+    """Keep the model as a pickle, which runs code when it is loaded."""
 
 
 class Start(Record, frozen=True, tag_field="format", tag="start/1"):
@@ -281,6 +299,7 @@ class Sealed(Record, frozen=True, tag_field="format", tag="run/1"):
     artifacts: list[Artifact] = []
     inputs: list[Input] = []
     outputs: list[Output] = []
+    predicted: list[PredictedInput] = []
     log: Log | None = None
     output: Log | None = None
     peak_memory_bytes: int | None = None

@@ -95,7 +95,7 @@ MISTAKES = [
         "'prod' is neither a version, nor a stage, nor an alias of model 'boston'",
         "there are: none, staging, production",
     ),
-    Mistake("promote boston@1 prod", USAGE, "'prod' is not a stage", "there are: none, staging, production"),
+    Mistake("promote boston@1 prod", USAGE, "'prod' is not a stage", "stages are none, staging, production"),
     Mistake("run wine", NOT_FOUND, "no experiment 'wine'", "declare [experiments.wine] in lineage.toml"),
     Mistake("run -- no-such-program", NOT_FOUND, "no program 'no-such-program'", "give its path, or check PATH"),
     Mistake("predict boston@1 --file no.csv", NOT_FOUND, "no file 'no.csv'", None),

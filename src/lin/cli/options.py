@@ -25,6 +25,10 @@ With = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="PACKAGE==VERSION", help="Have this version of a package instead; repeatable."),
 ]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="TYPE|sha256:…", help="Load this type, or run the code of this very file."),
+]
 
 Columns = Annotated[
     str | None, typer.Option("--columns", metavar="NAME,NAME…", help="Only these columns (default: all).")

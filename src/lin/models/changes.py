@@ -113,11 +113,11 @@ def register_model(
     Raises:
         NotFoundError: no such run. UsageError: it has not finished, or has no model. ConflictError: it was deleted.
     """
-    from lin.runs.fit import MODEL
+    from lin.runs.fit import MODEL, PICKLED_MODEL
 
     check_name(name, "a model")
     info = find_run(project.store, run)
-    artifact = info.artifact(MODEL)
+    artifact = info.artifact(MODEL) or info.artifact(PICKLED_MODEL)
     if info.status != "finished" or artifact is None:
         what = f"is {info.status}" if info.status != "finished" else f"has no artifact {MODEL}"
         raise UsageError(f"run {short(info.id)} cannot be registered: it {what}", hint="lin runs")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MODEL = "model/model.skops"
+PICKLED_MODEL = "model/model.pkl"
+"""A model that runs code when it is loaded: kept only where that was asked for."""
 PREDICTIONS = "predictions.parquet"
 PREDICTION_ERROR = "prediction_error.png"
 RESIDUALS = "residuals.png"
