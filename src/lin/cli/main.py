@@ -8,6 +8,7 @@ import gc
 import importlib
 import os
 import sys
+from keyword import iskeyword
 from typing import NoReturn
 
 import typer
@@ -35,14 +36,24 @@ COMMANDS = {
     "artifacts": "List a run's artifacts, get them as files, or look at one.",
     "output": "Show what a run's program printed, or prints.",
     "register": "Make a run's model the next version of a named model.",
-    "promote": "Move a model version to a stage; archive its holder.",
+    "promote": "Move a model version to a stage, if its gates let it.",
+    "approve": "Approve of a model version, for gates that ask for it.",
+    "alias": "Give a model version a name of its own, or take it away.",
+    "tag": "Tag a model or a model version.",
+    "comment": "Comment on a model or version, or describe it.",
+    "grant": "Say who owns, promotes or only reads a model.",
+    "rollback": "Put a model's stages and aliases, and its tables, back.",
     "models": "List the registered models and their versions.",
+    "export": "Write a model version as a folder or zip that MLflow loads.",
+    "import": "Register a model from such a folder or zip, fully checked.",
     "predict": "Score a row, a file or a table; --into writes predictions back.",
     "rerun": "Re-run a fit or a command from its record, judge the result.",
     "verify": "Compare two runs, or score a model's golden rows again.",
     "why": "Say why B came out otherwise than A, and how to undo it.",
     "doctor": "Find out whether runs can be re-run, without running them.",
-    "trace": "Show what a model, run or table version was made from.",
+    "status": "Tell how tables, models and runs stand, and what is wrong.",
+    "trace": "Show what a thing was made from: data, code, runs, models.",
+    "impact": "Show what was made from a thing, and what of it is live.",
     "delete": "Delete runs; --undo brings them back until lin gc took them.",
     "gc": "Take away what deleted runs and killed programs left.",
     "demo": "Play the whole story on real data, in a folder of its own.",
@@ -109,8 +120,8 @@ def build_app(arguments: list[str], *, is_process: bool = False) -> typer.Typer:
 
 def add_command(app: typer.Typer, name: str) -> None:
     """Add the command of that name from its module: a function, or an app with commands of its own."""
-    module = importlib.import_module(f"lin.cli.{name}")
-    command = getattr(module, name)
+    word = f"{name}_" if iskeyword(name) else name
+    command = getattr(importlib.import_module(f"lin.cli.{word}"), word)
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name)
     else:
