@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 import pytest
 
 from lin import events, recipes, records
@@ -12,6 +13,11 @@ from lin.store.runs import decode_lines
 
 PAGE = (Path(__file__).parent.parent / "docs/format.md").read_text()
 EXAMPLES = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+CHANGES = [
+    line
+    for block in re.findall(r"^```json changes\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    for line in block.splitlines()
+]
 LINES = re.findall(r"^```json lines\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 KINDS = {
     kind.__struct_config__.tag: kind
@@ -26,6 +32,12 @@ def test_an_example_is_what_the_code_reads_and_writes(example: str) -> None:
     raw = json.loads(example)
     record = records.decode(example.encode(), KINDS[raw["format"]], where="the example")
     assert json.loads(records.encode(record)) == raw
+
+
+@pytest.mark.parametrize("example", CHANGES, ids=lambda text: json.loads(text)["type"])
+def test_a_change_is_what_the_code_reads_and_writes(example: str) -> None:
+    change = msgspec.json.decode(example, type=events.Change)
+    assert json.loads(records.encode(change)) == json.loads(example)
 
 
 def test_results_have_every_member() -> None:
@@ -47,4 +59,4 @@ def test_every_record_and_every_change_is_on_the_page() -> None:
     assert {json.loads(example)["format"] for example in EXAMPLES} == set(KINDS)
     changes = {kind.__struct_config__.tag for kind in get_args(events.Change)}
     shown = {json.loads(example)["change"]["type"] for example in EXAMPLES if "change" in json.loads(example)}
-    assert shown == changes
+    assert shown | {json.loads(example)["type"] for example in CHANGES} == changes

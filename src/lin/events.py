@@ -112,14 +112,21 @@ class Grant(Record, frozen=True, tag_field="type", tag="grant"):
     reason: str | None = None
 
 
+class Placed(Record, frozen=True):
+    """A version, and the stage that it was put into."""
+
+    version: int
+    stage: str
+
+
 class Rollback(Record, frozen=True, tag_field="type", tag="rollback"):
-    """Stages and aliases of a model are again what they were: those that this changed, by version and by alias.
+    """Stages and aliases of a model are again what they were: those that this changed.
 
     `as_of` is the moment whose state it is, where one was named; `tables` were restored before.
     """
 
     model: str
-    stages: dict[int, str] = {}
+    stages: list[Placed] = []
     aliases: dict[str, int | None] = {}
     as_of: datetime | None = None
     tables: list[TableRef] = []

@@ -203,7 +203,7 @@ def _given(change: Change, model: str, selector: str) -> list[int]:
         case Alias() if change.model == model and change.alias == selector and change.version is not None:
             return [change.version]
         case Rollback() if change.model == model:
-            put = [number for number, given in change.stages.items() if given == stage not in SHARED_STAGES]
+            put = [put.version for put in change.stages if put.stage == stage not in SHARED_STAGES]
             named = change.aliases.get(selector)
             return put if named is None else [*put, named]
         case _:

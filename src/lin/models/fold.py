@@ -187,10 +187,10 @@ class _Fold:
         model.moves[change.version - 1].append(move)
 
     def _roll_back(self, event: Event, change: Rollback) -> None:
-        model = self._model(event, change.model, *change.stages, *change.aliases.values())
-        for number, stage in change.stages.items():
-            move = _move(event, stage, change.reason)
-            model.moves[number - 1].append(msgspec.structs.replace(move, back=True))
+        model = self._model(event, change.model, *(p.version for p in change.stages), *change.aliases.values())
+        for placed in change.stages:
+            move = _move(event, placed.stage, change.reason)
+            model.moves[placed.version - 1].append(msgspec.structs.replace(move, back=True))
         for alias, version in change.aliases.items():
             _put(model.aliases, alias, version)
 
