@@ -7,7 +7,7 @@ Keys are POSIX paths below the store's root, checked here once for all backends.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from lin.errors import ConflictError, StoreError, UsageError
 
@@ -32,6 +32,13 @@ class Unfinished(NamedTuple):
     name: str
     bytes: int
     changed: float
+
+
+class Entry(NamedTuple):
+    """What lies directly in a folder, whoever put it there: a link is one, wherever it leads."""
+
+    name: str
+    kind: Literal["file", "folder", "other"]
 
 
 class Appender(Protocol):
@@ -61,6 +68,9 @@ class Backend(Protocol):
 
     def list(self, folder: str) -> list[str]:
         """The names directly in `folder`, in any order; [] if there is no such folder. No unfinished writes."""
+
+    def entries(self, folder: str) -> Sequence[Entry]:
+        """All that lies directly in `folder`, hidden and foreign things too; "" is the root. [] if it is not there."""
 
     def appender(self, key: str) -> Appender:
         """Open `key` for appending, creating it if need be."""

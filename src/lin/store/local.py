@@ -14,10 +14,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from lin.errors import OutsideError
 from lin.store.announced import Announcements
-from lin.store.backend import ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
+from lin.store.backend import Entry, ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
 
 _TEMPORARY = ".tmp-"
 _ANNOUNCED = ".announced"
@@ -73,6 +74,17 @@ class LocalBackend:
             return [name for name in os.listdir(self._path(folder)) if name[0] != "."]
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def entries(self, folder: str) -> Sequence[Entry]:
+        """See `Backend`. Raises `OutsideError` when the file system fails."""
+        path = self._path(folder) if folder else str(self.root)
+        try:
+            with os.scandir(path) as found:
+                return [Entry(entry.name, _kind(entry)) for entry in found]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _failed("list", folder or "the root", error) from error
 
     def appender(self, key: str) -> "_FileAppender":
         """See `Backend`. A folder that is there is taken to be on disk: what is logged belongs to what made it."""
@@ -175,6 +187,12 @@ class LocalBackend:
                 os.fsync(descriptor)
             self._durable.add(path)
         return path
+
+
+def _kind(entry: "os.DirEntry[str]") -> Literal["file", "folder", "other"]:
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    return "file" if entry.is_file(follow_symlinks=False) else "other"
 
 
 class _Folder:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from lin.store.backend import ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
+from lin.store.backend import Entry, ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
 
 
 class MemoryBackend:
@@ -43,6 +43,12 @@ class MemoryBackend:
         """See `Backend`."""
         start = f"{check_key(folder)}/"
         return list({key[len(start) :].split("/")[0] for key in self._objects if key.startswith(start)})
+
+    def entries(self, folder: str) -> Sequence[Entry]:
+        """See `Backend`."""
+        start = f"{check_key(folder)}/" if folder else ""
+        below = {key[len(start) :].partition("/")[:2] for key in self._objects if key.startswith(start)}
+        return [Entry(name, "folder" if slash else "file") for name, slash in below]
 
     def extend(self, key: str, data: bytes) -> None:
         """Append to what is there."""
