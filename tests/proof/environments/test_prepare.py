@@ -138,6 +138,14 @@ def test_other_files_under_the_same_version_are_drift(here, bare):
     assert prepare_environment(recorded, {}, here=here).drift == drift
 
 
+def test_what_is_compiled_here_is_not_compiled_again(here, bare, tmp_path, monkeypatch):
+    python = prepare_environment(having(bare, SIX), {}, here=here).python
+    ask(python, "import py_compile, six; py_compile.compile(six.__file__)")
+    monkeypatch.setenv("LIN_CACHE", str(tmp_path / "other"))
+    prepare_environment(having(bare, SIX, TOOLZ), {}, here=python)
+    assert [path.name.partition(".")[0] for path in cache_folder().rglob("*.pyc")] == ["six"]
+
+
 def test_lin_itself_is_there_in_the_version_that_runs(here, bare):
     recorded = having(bare, SIX, Package("lin-lineage", "0.0.1", editable=True))
     prepared = prepare_environment(recorded, {}, here=here)

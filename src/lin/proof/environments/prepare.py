@@ -29,7 +29,7 @@ from lin.proof.environments.build import (
     reinstall,
     specifier,
 )
-from lin.proof.environments.bytecode import share_bytecode
+from lin.proof.environments.bytecode import copy_bytecode, share_bytecode
 from lin.proof.environments.cache import environment_folder, is_kept, is_whole, locked, publish
 from lin.proof.environments.installed import digest_files, untrue_files
 from lin.proof.environments.interpreters import find_interpreter, is_interpreter
@@ -123,7 +123,7 @@ def prepare_environment(
         base = _require_interpreter(asked, here, uv)
         with locked(folder) as beside:
             if not is_whole(folder, report):
-                order = _Order(asked, overrides, base, uv, blobs)
+                order = _Order(asked, overrides, base, here, uv, blobs)
                 publish(beside, folder, _make(order, beside, folder, report))
     return Prepared(folder / "bin" / "python", built=True, drift=_drift(asked, _found_in(folder, asked)))
 
@@ -260,11 +260,15 @@ def _package_drift(name: str, old: Package | None, new: Package | None) -> Itera
 
 @dataclass(frozen=True)
 class _Order:
-    """What an environment is to be: `asked` with `overrides` among its packages, of the interpreter `base`."""
+    """What an environment is to be: `asked` with `overrides` among its packages, of the interpreter `base`.
+
+    `here` is the one at hand, which may have compiled files.
+    """
 
     asked: Environment
     overrides: list[Package]
     base: Path
+    here: Path
     uv: str
     blobs: Blobs | None
 
@@ -317,6 +321,7 @@ def _make(order: _Order, beside: Path, final: Path, report: Callable[[str], None
         link_lin(beside, site)
     files = _check_files(order.uv, beside, site, report)
     share_bytecode(beside, final.parent)
+    copy_bytecode(beside, site, files, order.here.parent.parent)
     return files
 
 
