@@ -2,6 +2,7 @@
 
 import os
 import py_compile
+import resource
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,17 @@ def test_what_is_there_already_stays(here, target):
     pyc(target).write_bytes(b"its own")
     assert copy(target, here) == ["same"]
     assert pyc(target).read_bytes() == b"its own"
+
+
+def test_half_of_one_is_not_left_where_the_disk_refuses_the_rest(here, target):
+    files = digest_files(target)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        copy_bytecode(target, target / "lib", files, here)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert compiled(target) == []
 
 
 @pytest.mark.parametrize("name", ["tests", "pip"])
