@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from lin.data.buckets import find_suspects_in_buckets
 from lin.data.lockstep import compare_in_step
 from lin.data.schema import quote
 from lin.data.sides import Compared, Sides
@@ -141,12 +142,14 @@ class Comparison:
         rest = compare_in_step(self.connection, sides, self.compared)
         if any(rest):
             counts = [file.rows for files in rest for file in files]
-            cells = None if None in counts else sum(count or 0 for count in counts) * len(self.compared.all)
-            kind = "TABLE" if cells is not None and cells <= _KEPT_CELLS else "VIEW"
+            rows = None if None in counts else sum(count or 0 for count in counts) // 2
+            kept = rows is not None and 2 * rows * len(self.compared.all) <= _KEPT_CELLS
             for number, files in enumerate(rest):
-                rows = sides.select(self.connection, 1 if number else 0, self.compared, files)
-                self.connection.execute(f"CREATE TEMP {kind} {_SIDES[number]} AS {rows}")
-            find_suspects(self.connection, self.compared)
+                selected = sides.select(self.connection, 1 if number else 0, self.compared, files)
+                kind = "TABLE" if kept else "VIEW"
+                self.connection.execute(f"CREATE TEMP {kind} {_SIDES[number]} AS {selected}")
+            if not find_suspects_in_buckets(self.connection, self.compared, rows=rows):
+                find_suspects(self.connection, self.compared)
             for side in _SIDES:
                 parts[side].append(f"SELECT * FROM s{side}")
         for side in _SIDES:

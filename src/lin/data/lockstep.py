@@ -12,7 +12,7 @@ from lin.data.bounds import Bound, read_bounds
 from lin.data.columns import physical_name
 from lin.data.log import AddFile
 from lin.data.sides import Compared, Side, Sides
-from lin.data.sql import connect_again, read_footer
+from lin.data.sql import connect_again, fetch_row, read_footer
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,8 +37,10 @@ def compare_in_step(
     matches = _match_files(sides, compared)
     none = (_select(connection, sides, side, compared, []) for side in (0, 1))
     connection.execute(f"CREATE TABLE moved AS SELECT 0 AS match, * FROM {' CROSS JOIN '.join(none)}")
+    if matches and not _have_keys_in_place(connection, sides, compared, matches[0]):
+        matches = []  # if the first are not alike, it is not tried with the others
     alike = [_compare(connection, sides, compared, match, 0) for match in matches[:1]]
-    if alike == [True] and len(matches) > 1:  # if the first are not alike, it is not tried with the others
+    if alike == [True] and len(matches) > 1:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
@@ -50,6 +52,24 @@ def compare_in_step(
     return [file for file in sides.gone if file.key not in done], [file for file in sides.come if file.key not in done]
 
 
+def _have_keys_in_place(
+    connection: "duckdb.DuckDBPyConnection", sides: Sides, compared: Compared, match: _Match
+) -> bool:
+    """Whether the two files may be alike in order, by their keys alone, which are soon read."""
+    if not compared.keys:
+        return True
+    keys = Compared(pairs=compared.pairs[: compared.keys], keys=compared.keys)
+    old, new = (_select(connection, sides, side, keys, [match[side]]) for side in (0, 1))
+    limit = _limit(match[0].rows or 0)
+    moved = f"SELECT 1 FROM {old} POSITIONAL JOIN {new} WHERE {' OR '.join(keys.differ('o', 'n'))} LIMIT {limit + 1}"
+    return bool(fetch_row(connection, f"SELECT count(*) FROM ({moved})")[0] <= limit)
+
+
+def _limit(rows: int) -> int:
+    """As many rows may differ of two files that are alike in order."""
+    return max(rows // _SHARE_OF_MOVED, _FEW_ROWS)
+
+
 def _compare(
     connection: "duckdb.DuckDBPyConnection", sides: Sides, compared: Compared, match: _Match, number: int
 ) -> bool:
@@ -57,7 +77,7 @@ def _compare(
     rows_of_old, rows_of_new = (read_footer(sides.table.root, file)[1] for file in match)
     if rows_of_old != rows_of_new:
         return False  # the log's counts may be wrong, and the shorter side would get rows of nulls
-    limit = max(rows_of_old // _SHARE_OF_MOVED, _FEW_ROWS)
+    limit = _limit(rows_of_old)
     with connect_again(connection) as own:
         old, new = (_select(own, sides, side, compared, [match[side]]) for side in (0, 1))
         differ = " OR ".join(compared.differ("o", "n"))

@@ -1,4 +1,4 @@
-"""Which rows may differ, where nothing stands in its place: found by one hash for each row, at the price of a join.
+"""Which rows may differ, where nothing stands in its place and much may differ: found by joining hashes of all rows.
 
 Each side is read once, down to its keys and hashes. Rows of equal hashes cancel out; the keys of what is left are
 suspects, and only their rows are read whole. That every row outside has its equal is checked by counts and sums, so
