@@ -85,6 +85,8 @@ def _set_up(connection: "duckdb.DuckDBPyConnection") -> "duckdb.DuckDBPyConnecti
     connection.execute("set TimeZone = 'UTC'")
     # DuckDB would take extremes, counts and the truth of conditions from what the footers of files claim
     connection.execute("set disabled_optimizers = 'statistics_propagation'")
+    # fetched ahead, whole column chunks go through fresh memory: half as much time again, and twice the room
+    connection.execute("set disable_parquet_prefetching = true")
     return connection
 
 
