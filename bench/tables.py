@@ -47,6 +47,7 @@ def main() -> int:
         start = seconds([sys.executable, "-c", START])
         one_file(report, versions, start)
         all_files(report, versions)
+        rewritten_files(report, rows)
         shared_files(report, rows)
         many_commits(report)
         many_appends(report)
@@ -90,6 +91,31 @@ def all_files(report: "Report", versions: list[list[str]]) -> None:
             f"all files changed, rows {what}: under --memory 400MB, beside without", seconds(small, repeats=1) / diff
         )
         report.add(f"all files changed, rows {what}: resident memory under --memory 400MB, GiB", gibibytes(small))
+
+
+def rewritten_files(report: "Report", rows: int) -> None:
+    """What delta-rs leaves of rows in their order when it changes one in a hundred of them, in all files."""
+    import numpy as np
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    path = Path("data/rewritten")
+    random = np.random.default_rng(1)
+    added = [write_file(path, f"f{n}.parquet", part) for n, part in enumerate(make_parts(rows, random))]
+    commit(path, 0, [*head_actions(COLUMNS), *added])
+    table = DeltaTable(path)
+    table.update(updates={"x2": "x2 + 1"}, predicate="id % 100 = 7")
+    table.restore(0)
+    changed = pa.table({"id": np.sort(random.choice(rows, rows // 100, replace=False))})
+    merge = table.merge(changed, predicate="t.id = s.id", source_alias="s", target_alias="t")
+    merge.when_matched_update({"x2": "t.x2 + 1"}).execute()
+    lin("add", "rewritten", str(path), "--key", "id")
+    files = {version: DeltaTable(path, version=version).file_uris() for version in (0, 1, 3)}
+    for what, new in (("UPDATE", 1), ("MERGE", 3)):
+        words = ["lin", "diff", "rewritten", "0", str(new), "--json"]
+        ratio = seconds(words) / scan_and_hash([*files[0], *files[new]])
+        report.add(f"all files changed by delta-rs, {what}: diff beside a scan-and-hash of both", ratio, 3)
+        report.add(f"all files changed by delta-rs, {what}: resident memory, GiB", gibibytes(words), 1.3)
 
 
 def shared_files(report: "Report", rows: int) -> None:
@@ -168,7 +194,8 @@ SCAN = """
 import json, sys, time, duckdb
 paths, columns = json.loads(sys.argv[1])
 started = time.perf_counter()
-duckdb.connect().execute(f"SELECT bit_xor(hash({', '.join(columns)})) FROM read_parquet({paths})").fetchall()
+duckdb.execute("SET enable_progress_bar = false")
+duckdb.execute(f"SELECT bit_xor(hash({', '.join(columns)})) FROM read_parquet({paths})").fetchall()
 print(time.perf_counter() - started)
 """
 FULL_JOIN = """
@@ -275,10 +302,7 @@ def make_table(path: Path, rows: int) -> list[list[str]]:
 
     random = np.random.default_rng(0)
     size = rows // FILES
-    parts = [
-        pa.table({"id": np.arange(n * size, (n + 1) * size), **{x: random.normal(size=size) for x in COLUMNS[1:]}})
-        for n in range(FILES)
-    ]
+    parts = make_parts(rows, random)
 
     def change(part: pa.Table, share: float) -> pa.Table:
         x = part["x2"].to_numpy().copy()
@@ -302,6 +326,18 @@ def make_table(path: Path, rows: int) -> list[list[str]]:
     parts = [change(part, 0.01).take(random.permutation(size)) for part in parts]
     rewrite(3, range(FILES))
     return versions
+
+
+def make_parts(rows: int, random) -> list:
+    """The rows of each file, in the order of their keys."""
+    import numpy as np
+    import pyarrow as pa
+
+    size = rows // FILES
+    return [
+        pa.table({"id": np.arange(n * size, (n + 1) * size), **{x: random.normal(size=size) for x in COLUMNS[1:]}})
+        for n in range(FILES)
+    ]
 
 
 def head_actions(columns: list[str]) -> list[dict]:
