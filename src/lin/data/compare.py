@@ -1,7 +1,8 @@
 """Comparing two sides in DuckDB: which rows differ, exactly, for the price of little more than reading both.
 
 Equal rows cancel out first: those of files that were rewritten in place by their places (`lockstep`), the others by
-their hashes (`suspects`). Only what is left is held whole, and compared value by value.
+sums of hashes (`buckets`), or where much differs, by their hashes (`suspects`). Only what is left is held whole, and
+compared value by value.
 """
 # ruff: noqa: S608 - the queries are made of numbers of ours and of relations, which quote every foreign name
 
