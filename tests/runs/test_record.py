@@ -59,7 +59,7 @@ def test_sealing_folds_everything_that_was_logged(project: Project, begin: Begin
     run.log_artifact(tmp_path / "b.txt", "b.txt")
     run.log_artifact(b"new", "plots/a.png")
     run.log_output(housing)
-    run.seal("failed", exit_code=3, error="boom", features=["rm"], peak_memory_bytes=4096)
+    run.seal("failed", exit_code=3, error="boom", features=["rm"], predicted=[], peak_memory_bytes=4096)
     sealed = read_sealed(project, run.id)
     assert (sealed.status, sealed.exit_code, sealed.error) == ("failed", 3, "boom")
     assert sealed.params == {"alpha": 0.1, "kept": "yes"}

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lin.cli.printing import count, line, size, table
@@ -63,9 +63,26 @@ def _facts(card: "RunCard") -> Iterable[tuple[str, object]]:
     yield from _data(card)
     yield "models", ", ".join(card.models)
     yield from (("re-run", _receipt(each)) for each in card.receipts)
-    yield from (("feedback", f"{f.table}@{f.written} holds predictions of {f.model}") for f in card.feedback or ())
-    yield "feedback", "not known: the table cannot be read" if card.feedback is None else None
+    yield from (("feedback", told) for told in _feedback(card))
     yield "curves", "not known: the log is damaged" if card.curves is None else None
+
+
+def _feedback(card: "RunCard") -> Iterator[str]:
+    """What models wrote of what the run read: by its record, or else by what the tables say today."""
+    from lin.runs.feedback import tell_recorded
+
+    run = card.run
+    yield from tell_recorded(None, run)
+    recorded = {(each.table, each.version, each.written) for each in run.predicted}
+    more = [each for each in card.feedback or () if (each.table, each.read, each.written) not in recorded]
+    yield from (f"{each.table}@{each.written} holds predictions of {each.model}" for each in more)
+    if card.feedback is None and not run.predicted:
+        yield "not known: the table cannot be read"
+    own = {reference.partition("@")[0] for reference in card.models}
+    writers = dict.fromkeys(each.model for each in (*run.predicted, *(card.feedback or ())))
+    yield from (
+        f"{model} is this model itself, an older version" for model in writers if model.partition("@")[0] in own
+    )
 
 
 def _receipt(receipt: "SignedReceipt") -> str:

@@ -85,12 +85,14 @@ def _side(letter: str, side: "Side") -> tuple[object, ...]:
 def _feedback(fed: "Fed", why: "Why") -> "Iterator[Text]":
     written = fed.written
     itself = ("B" if fed.side == "a" else "A") + " itself" if fed.of_other else None
-    known = ", ".join(word for word in (itself, fed.stage) if word not in {None, "none"})
+    older = None if itself else _older(fed, why)
+    known = ", ".join(word for word in (itself, older, fed.stage) if word not in {None, "none"})
     whose = {"a": why.a.label, "b": why.b.label, "both": "both of them"}[fed.side]
     of = f"{written.cells:,} of {written.rows:,} rows of {written.table}.{written.column}"
     descends = "descend" if fed.side == "both" else "descends"
     model = f"{written.model} ({known})" if known else written.model
-    yield line(f"{of} were filled with predictions of {model}, from which {whose} {descends}")
+    filled = "written by a run that used" if written.by_run else "filled with predictions of"
+    yield line(f"{of} were {filled} {model}, from which {whose} {descends}")
     if written.role == "not used":
         yield line(f"{whose} used {written.column} neither as its target nor as a feature", "dim")
     if written.kept is None:
@@ -98,6 +100,13 @@ def _feedback(fed: "Fed", why: "Why") -> "Iterator[Text]":
     elif written.kept != written.cells:
         yield line(f"{written.kept:,} of these cells were still there in {written.table}@{written.read}")
     yield line(f"{written.table}@{written.written}{_who(written.user, written.time, written.run)}", "dim")
+
+
+def _older(fed: "Fed", why: "Why") -> str | None:
+    """That the model which predicted is the one that was trained on it, in an older version."""
+    sides = {"a": [why.a], "b": [why.b], "both": [why.a, why.b]}[fed.side]
+    name = fed.written.model.partition("@")[0]
+    return "the same model" if any(side.model and side.model.partition("@")[0] == name for side in sides) else None
 
 
 def _who(user: str | None, time: object, run: str | None) -> str:

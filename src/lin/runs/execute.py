@@ -25,7 +25,7 @@ import msgspec
 from lin.errors import LinError, NotFoundError
 from lin.ids import day_of
 from lin.project import SCRATCH_VARIABLE, Project
-from lin.records import Kind, Sealed, Status, encode
+from lin.records import Input, Kind, PredictedInput, Sealed, Status, encode
 from lin.runs.environment import capture_environment, capture_interpreter
 from lin.runs.fold import fold_log
 from lin.runs.host import capture_host, capture_process
@@ -368,29 +368,42 @@ def _conclude(project: Project, recorder: Recorder, kept: _Kept, code: int, peak
     interrupted = code in {128 + number for number in _INTERRUPTING}
     status: Status = "finished" if code == 0 else "interrupted" if interrupted else "failed"
     problem: str | None = None
+    predicted: list[PredictedInput] = []
     try:
         kept.close()
         if kept.error is not None:
             problem = f"its output was not kept whole: {kept.error.message}"
-        _log_lineage(project, recorder)
+        predicted = _look_back(recorder, _log_lineage(project, recorder))
     except BaseException as failure:
         problem = problem or f"what it read and wrote is not recorded: {str(failure) or type(failure).__name__}"
-        recorder.seal(status, exit_code=code, error=problem, peak_memory_bytes=peak)
+        recorder.seal(status, exit_code=code, error=problem, predicted=predicted, peak_memory_bytes=peak)
         raise
-    return recorder.seal(status, exit_code=code, error=problem, peak_memory_bytes=peak)
+    return recorder.seal(status, exit_code=code, error=problem, predicted=predicted, peak_memory_bytes=peak)
 
 
-def _log_lineage(project: Project, recorder: Recorder) -> None:
+def _log_lineage(project: Project, recorder: Recorder) -> list[Input]:
+    """Log what the program was seen to read and write; returns all that it read, as far as it is known."""
     log = project.store.runs.file(recorder.id, LOG)
-    seen = fold_log(recorder.start, log).seen if log else []
-    if not seen:
-        return
+    logged = fold_log(recorder.start, log) if log else None
+    if logged is None or not logged.seen:
+        return logged.inputs if logged else []
     from lin.runs.observe import resolve_seen
 
-    observed = resolve_seen(project, seen)
+    observed = resolve_seen(project, logged.seen)
     for read in observed.inputs:
         recorder.log_input(read)
     for written in observed.outputs:
         recorder.log_output(written)
     if observed.unpinned:
         recorder.set_tag(UNPINNED_TAG, "; ".join(observed.unpinned))
+    return [*logged.inputs, *observed.inputs]
+
+
+def _look_back(recorder: Recorder, inputs: list[Input]) -> list[PredictedInput]:
+    """What models wrote of the tables that the program read; if that is not known, the run says so."""
+    looked = recorder.look_back(inputs)
+    if looked is None:
+        return []
+    for key, value in looked.tags.items():
+        recorder.set_tag(key, value)
+    return looked.predicted

@@ -21,6 +21,7 @@ from lin.records import (
     ModelRef,
     Output,
     Param,
+    PredictedInput,
     Sealed,
     Source,
     Start,
@@ -53,6 +54,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str]
     inputs: list[Input]
     outputs: list[Output]
+    predicted: list[PredictedInput]
+    """What of its inputs a model wrote; empty too where nobody looked: see `lin.runs.feedback`."""
     artifacts: list[Artifact]
     features: list[str]
     fit: Fit | None
@@ -279,6 +282,7 @@ def _sealed_info(start: Start, sealed: Sealed) -> RunInfo:
         tags=sealed.tags,
         inputs=sealed.inputs,
         outputs=sealed.outputs,
+        predicted=sealed.predicted,
         artifacts=sealed.artifacts,
         features=sealed.features,
         exit_code=sealed.exit_code,
@@ -299,6 +303,7 @@ def _open_info(store: Store, start: Start) -> RunInfo:
         tags=logged.tags,
         inputs=logged.inputs,
         outputs=logged.outputs,
+        predicted=[],
         artifacts=logged.artifacts,
         features=[],
         exit_code=None,

@@ -8,11 +8,26 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lin.ids import new_id
 from lin.project import Project
-from lin.records import Fit, Host, Input, Kind, Log, Process, Sealed, Source, Start, Status, digest, encode
+from lin.records import (
+    Fit,
+    Host,
+    Input,
+    Kind,
+    Log,
+    PredictedInput,
+    Process,
+    Sealed,
+    Source,
+    Start,
+    Status,
+    TableRef,
+    digest,
+    encode,
+)
 from lin.runs.environment import capture_environment
 from lin.runs.fold import fold_log
 from lin.runs.host import capture_host, capture_process
@@ -24,6 +39,9 @@ from lin.store.backend import Appender
 from lin.store.runs import LOG, OUTPUT
 from lin.store.store import Store
 from lin.version import __version__
+
+if TYPE_CHECKING:
+    from lin.runs.feedback import LookedBack
 
 __all__ = ["Capture", "Recorder", "attach", "begin_run", "capture", "fold_log", "plain_param"]
 
@@ -91,15 +109,18 @@ def begin_run(
         recipe=recipe,
     )
     hold_named(project.store.blobs, start)
-    return Recorder(project.store, start.id, start, project.store.runs.begin(start))
+    return Recorder(project.store, start.id, start, project.store.runs.begin(start), project=project)
 
 
 class Recorder(RunLog):
     """Logs to a run that this process began, and seals it."""
 
-    def __init__(self, store: Store, run_id: str, start: Start, start_digest: str) -> None:
+    def __init__(
+        self, store: Store, run_id: str, start: Start, start_digest: str, *, project: Project | None = None
+    ) -> None:
         super().__init__(store, run_id, LogFile(store.runs, run_id))
         self.start = start
+        self._project = project
         self._start_digest = start_digest
         self._begun = time.monotonic()
 
@@ -114,9 +135,13 @@ class Recorder(RunLog):
         exit_code: int | None = None,
         error: str | None = None,
         features: list[str] | None = None,
+        predicted: list[PredictedInput] | None = None,
         peak_memory_bytes: int | None = None,
     ) -> Sealed:
         """Fold the log into `run.json` and write it. From now on the run is on disk, whole, and never changes.
+
+        `predicted` tells what of its inputs a model wrote: see `lin.runs.feedback`. Of a program that is looked for
+        where it is None.
 
         Raises:
             ConflictError: it is sealed already.
@@ -125,6 +150,10 @@ class Recorder(RunLog):
         log = self._store.runs.file(self.id, LOG)
         output = self._store.runs.file(self.id, OUTPUT)
         logged = fold_log(self.start, log or b"")
+        tags = logged.tags
+        if predicted is None:
+            looked = self.look_back(logged.inputs)
+            predicted, tags = (looked.predicted, tags | looked.tags) if looked else ([], tags)
         sealed = Sealed(
             id=self.id,
             start=self._start_digest,
@@ -134,15 +163,29 @@ class Recorder(RunLog):
             exit_code=exit_code,
             error=None if error is None else plain_text(error),
             params=logged.params,
-            tags=logged.tags,
+            tags=tags,
             metrics=logged.metrics,
             features=features or [],
             artifacts=logged.artifacts,
             inputs=logged.inputs,
             outputs=logged.outputs,
+            predicted=predicted,
             log=None if log is None else Log(sha256=digest(log), bytes=len(log)),
             output=None if output is None else Log(sha256=digest(output), bytes=len(output)),
             peak_memory_bytes=peak_memory_bytes,
         )
         self._store.runs.seal(sealed)
         return sealed
+
+    def look_back(self, inputs: list[Input]) -> "LookedBack | None":
+        """What models wrote of the tables that a program read; None where there is nothing to look at.
+
+        A re-run reads what was laid out for it, and other runs either look themselves or train nothing.
+        """
+        tables = [read for read in inputs if isinstance(read, TableRef)]
+        is_asked = self.start.kind in {"command", "program"} and self.start.recipe is None
+        if self._project is None or not tables or not is_asked:
+            return None
+        from lin.runs.feedback import look_back
+
+        return look_back(self._project, tables)

@@ -87,6 +87,8 @@ class Tally:
         self._size = sweep.size
         self._running = 0
         self._report = report
+        self._told: set[str] = set()
+        """What was said of data that models wrote: once for the whole sweep."""
 
     def begin(self) -> None:
         """A point is being done from now on."""
@@ -97,7 +99,18 @@ class Tally:
         """The point at that place has its run."""
         self._running -= 1
         self.runs[place] = run = read_run(self._project.store, ended.run)
-        self._report(msgspec.structs.replace(self._progress(), run=run, notes=ended.notes))
+        notes = [*ended.notes, *self._warn(run)]
+        self._report(msgspec.structs.replace(self._progress(), run=run, notes=notes))
+
+    def _warn(self, run: RunInfo) -> list[str]:
+        """What there is to say of the data that a program read; a fit was looked after before it began."""
+        if run.kind == "train" or not run.predicted:
+            return []
+        from lin.runs.feedback import tell_recorded
+
+        fresh = [text for text in tell_recorded(self._project, run) if text not in self._told]
+        self._told.update(fresh)
+        return fresh
 
     def _progress(self) -> Progress:
         failed = sum(run.status != "finished" for run in self.runs.values())

@@ -11,10 +11,10 @@ import msgspec
 from lin.data.history import VersionInfo, read_history
 from lin.data.tables import Table
 from lin.errors import LinError
-from lin.lineage.feedback import walk_back
 from lin.project import Project
 from lin.records import FileRef, Input, ModelRef, TableRef
 from lin.runs.differences import RunComparison, TableChange, ThingDifference, ThingKind
+from lin.runs.feedback import walk_back
 from lin.runs.query import RunInfo
 
 

@@ -12,7 +12,6 @@ import msgspec
 from lin.errors import LinError
 from lin.events import Receipt
 from lin.ids import short
-from lin.lineage.feedback import WrittenBack, find_written_back
 from lin.lineage.references import Meant
 from lin.models.fold import Registry
 from lin.models.registry import find_version, read_registry
@@ -25,6 +24,7 @@ from lin.proof.why.recorded import Between, find_between
 from lin.proof.why.undo import Called
 from lin.recipes import AXES
 from lin.runs.compare import compare_runs
+from lin.runs.feedback import WrittenBack, find_written_back, recall
 from lin.runs.query import RunInfo
 from lin.runs.wording import show_number
 
@@ -177,9 +177,10 @@ def _written_back(project: Project, run: RunInfo, problems: list[str]) -> list[W
     try:
         return find_written_back(project, run)
     except LinError as error:
+        recorded = recall(project, run)
         told = f"whether predictions are in the data is not known: {error.message}"
-        problems += [] if told in problems else [told]
-        return []
+        problems += [] if told in problems or recorded else [told]
+        return recorded
 
 
 def _identify(written: WrittenBack) -> tuple[str, int, str]:
