@@ -21,9 +21,30 @@ def test_makes_the_next_version(lin):
             "history",
             "golden",
             "proof",
+            "email",
+            "aliases",
+            "tags",
+            "comments",
+            "approvals",
+            "unsafe",
         ]
     )
     assert (version["model"], version["version"], version["stage"]) == ("other", 1, "none")
+
+
+def test_a_model_that_runs_code_is_told_to_be_unsafe(lin, built):
+    (built / "model.pkl").write_bytes(b"a pickle")
+    lin("run", "--", sys.executable, "-m", "lin", "log", "artifact", "model.pkl", "--name", "model/model.pkl")
+    assert lin("register", "last", "boston").text == snapshot(
+        "boston@3 is the model of run ########; unsafe: its file runs code when it is loaded\n"
+    )
+
+
+def test_a_description_commands_no_terminal(lin):
+    result = lin("register", "last", "boston", "-m", "\x1b[2J")
+    assert (result.code, result.err) == snapshot(
+        (2, "error: the description holds the control character '\\x1b' (hint: leave it out)\n")
+    )
 
 
 def test_warns_of_a_model_trained_on_predictions(lin):

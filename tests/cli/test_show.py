@@ -1,4 +1,5 @@
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
 from lin.cli.run_view import BLOCKS, sparkline
-from lin.events import Delete
+from lin.events import Delete, Gate, Placed, Refuse, Register, Rollback, Stage
 from lin.ids import new_id
+from lin.models.talk import comment
 from lin.project import open_project
 from lin.runs.record import begin_run, capture
 
@@ -46,7 +48,8 @@ def test_a_run(lin):
             "source       2 files (############)",
             "read         housing@1, 506 rows, pin ############",
             "models       boston@2",
-            "feedback     housing@1 holds predictions of boston@1",
+            "feedback     173 of 506 values of the target medv in housing@1 were written by boston@1 (housing@1)",
+            "feedback     boston@1 is this model itself, an older version",
             "",
             "param         value",
             "estimator     sklearn.linear_model.Ridge",
@@ -74,6 +77,7 @@ boston@1
 stage        production
 registered   0000-00-00 00:00:00 UTC by ann
 description  the first
+file         model/model.skops, sha256 ############
 golden       506 rows kept (############)
 moved to     production, 0000-00-00 00:00:00 UTC by ann\
 """)
@@ -81,8 +85,109 @@ moved to     production, 0000-00-00 00:00:00 UTC by ann\
     assert "alpha         1.0\n" in text
 
 
-def test_a_model_by_its_name_alone_is_the_list_of_its_versions(lin):
-    assert lin("show", "boston").out == lin("models").out
+def test_a_model_by_its_name_alone_is_all_that_was_said_and_the_list_of_its_versions(lin):
+    assert lin("show", "boston").out == "boston: 2 versions\n\n" + lin("models").out
+    for words in (
+        ["comment", "boston", "--description", "prices of houses\nin Boston"],
+        ["alias", "boston@1", "champion"],
+        ["tag", "boston", "team=risk"],
+        ["comment", "boston", "fine"],
+        ["grant", "boston", "bob", "owner"],
+        ["tag", "boston", "team=fraud"],
+    ):
+        lin(*words)
+    result = lin("show", "boston")
+    told, versions = result.out.split("\n\n")
+    assert versions == lin("models").out
+    assert blotted(told) == snapshot("""\
+boston: 2 versions
+description  prices of houses
+             in Boston
+aliases      champion is boston@1
+tags         team=risk
+owner        bob
+comment      0000-00-00 00:00:00 UTC by ann: fine
+refused      0000-00-00 00:00:00 UTC by ann: ann may not tag boston with team: that takes the role promoter for model\
+ 'boston', and ann is reader\
+""")
+
+
+def test_a_version_tells_what_became_of_it(lin, built: Path, monkeypatch):
+    gates = [Gate(gate="metrics.rmse < 6", passed=True, evidence="it is 4.9")]
+    gates += [Gate(gate="no feedback", passed=False, evidence="173 rows")]
+    events = open_project(built).store.events
+    for change in (
+        Refuse(
+            model="boston", version=2, action="move boston@2 to production", why="not passed: no feedback", gates=gates
+        ),
+        Stage(
+            model="boston", version=2, stage="production", archived=[1], reason="it is due", gates=gates, forced=True
+        ),
+        Rollback(model="boston", stages=[Placed(version=2, stage="none")], reason="too early"),
+    ):
+        events.append(lambda _, change=change: change, actor="ann", op_id=new_id(), now=datetime.now(UTC))
+    lin("alias", "boston@2", "champion")
+    lin("tag", "boston@2", "team=risk")
+    lin("comment", "boston@2", "fine")
+    monkeypatch.setenv("LIN_ACTOR", "bob")
+    lin("approve", "boston@2", "-m", "looked at it")
+    assert lin("show", "boston@2").text.split("\n\n")[0] == snapshot("""\
+boston@2
+stage       none
+registered  0000-00-00 00:00:00 UTC by ann
+aliases     champion
+tags        team=risk
+file        model/model.skops, sha256 ############
+golden      506 rows kept (############)
+FORCED to   production, 0000-00-00 00:00:00 UTC by ann: it is due
+            passed: metrics.rmse < 6; it is 4.9
+            failed: no feedback; 173 rows
+back in     none, 0000-00-00 00:00:00 UTC by ann: too early
+approved    0000-00-00 00:00:00 UTC by bob: looked at it
+comment     0000-00-00 00:00:00 UTC by ann: fine
+refused     to move boston@2 to production, 0000-00-00 00:00:00 UTC by ann: not passed: no feedback
+            failed: no feedback; 173 rows\
+""")
+
+
+def test_of_many_comments_the_newest_are_told(lin, built: Path):
+    project = open_project(built)
+    for number in range(23):
+        comment(project, "boston@1", f"comment {number}")
+    text = lin("show", "boston@1").out
+    assert [number for number in range(23) if f": comment {number}\n" in text] == list(range(3, 23))
+    assert "             and 3 older; --json has all\n" in text
+    assert len(lin("show", "boston@1", "--json").json()["version"]["comments"]) == 23
+
+
+def test_a_model_as_of_a_moment(lin, built: Path):
+    events = open_project(built).store.events.read()
+    lin("alias", "boston@2", "production-to-be")
+    lin("comment", "boston@1", "said later")
+    before, first, _ = (event.time.isoformat() for event in events)
+    result = lin("show", "boston@1", "--as-of", before)
+    assert "stage        none\n" in result.out
+    assert "said later" not in result.out
+    assert result.err.endswith(" UTC: 1 of 5 events\n")
+    assert lin("show", "boston", "--as-of", before).out.startswith("boston: 1 version\n")
+    assert lin("show", "boston@production", "--as-of", first, "--json").json()["version"]["version"] == 1
+    for reference, says in (
+        ("boston@production", "no version of model 'boston' is in production (hint: lin show boston)"),
+        ("boston@2", "model 'boston' has no version 2; it has 1 (hint: lin show boston)"),
+        ("boston@production-to-be", "'production-to-be' is neither a version, nor a stage, nor an alias"),
+    ):
+        result = lin("show", reference, "--as-of", before)
+        assert (result.code, result.out) == (10, "")
+        assert result.err.startswith("error: at 20")
+        assert says in result.err
+
+
+def test_an_unsafe_version_says_so(lin, built: Path):
+    run = open_project(built).store.events.read()[0].change.run
+    pickled = Register(model="old", version=1, run=run, artifact="model/model.pkl", sha256="0" * 64)
+    events = open_project(built).store.events
+    events.append(lambda _: pickled, actor="eve", op_id=new_id(), now=datetime.now(UTC))
+    assert "unsafe      its file runs code when it is loaded\n" in lin("show", "old@1").out
 
 
 def test_json_is_the_whole_record(lin):
@@ -100,6 +205,10 @@ def test_a_program(lin):
     assert lines[0] == "run ################################: a program"
     assert lines[1].startswith("status       failed, 0.00 s, exit code 3")
     assert "command      sh -c 'exit 3'" in lines
+
+
+def blotted(text: str) -> str:
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "0000-00-00 00:00:00", text)
 
 
 def record_curves(folder: Path) -> str:
@@ -214,8 +323,11 @@ def test_a_time_that_cannot_be_shown(lin):
         ("housing --as-of tomorrow", 2, "'tomorrow' is not a time (hint: write it as 2026-11-22, "),
         ("housing --as-of 9999-01-01", 2, "'9999-01-01' is in the future"),
         ("housing@1 --as-of now", 2, "'housing@1' is a version already"),
-        ("boston@1 --as-of now", 2, "'boston@1' is no table: --as-of tells a version of one"),
-        ("last --as-of now", 2, "'last' is no table"),
+        ("boston --as-of 1999-01-01", 10, "at 1999-01-01 23:59:59 UTC, there is no model 'boston'; registered: none"),
+        ("boston@1 --as-of 1999-01-01", 10, "at 1999-01-01 23:59:59 UTC, there is no model 'boston'"),
+        ("nowhere@1 --as-of 1999-01-01", 10, "there is no table or model 'nowhere'"),
+        ("model:nowhere --as-of 1999-01-01", 10, "there is no model 'nowhere'; registered: boston"),
+        ("last --as-of now", 2, "'last' is a run, which is always the same"),
     ):
         result = lin("show", *words.split())
         assert (result.code, result.out) == (code, "")

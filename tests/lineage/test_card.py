@@ -4,13 +4,13 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 
-from lin.events import Receipt
+from lin.events import Delete, Receipt, Refuse
 from lin.ids import new_id
 from lin.lineage.card import read_model_card, read_run_card
-from lin.lineage.feedback import Feedback
 from lin.models.changes import register_model
 from lin.models.registry import find_version, read_registry
 from lin.project import Project
+from lin.runs.feedback import Feedback
 from lin.runs.query import read_run
 from lin.runs.record import begin_run, capture
 
@@ -40,6 +40,27 @@ def test_receipts_are_those_of_the_run_oldest_first(told) -> None:
     card = read_run_card(project, read_run(project.store, told.runs["first"]))
     assert [(found.verdict, found.actor) for found in card.receipts] == [("identical", "ann"), ("different", "ann")]
     assert (card.models, card.feedback) == (["boston@1"], [])
+
+
+def test_as_of_a_moment_what_came_later_is_left_out(told) -> None:
+    project = told.story.project
+    run = told.runs["second"]
+    begin = datetime.now(UTC)
+    receipt = Receipt(run=run, rerun=told.runs["third"], verdict="identical")
+    refuse = Refuse(model="boston", version=2, action="move boston@2 to production", why="not passed: reproduced")
+    other = Refuse(model="boston", version=1, action="move boston@1 to production", why="not passed: reproduced")
+    for change in (receipt, refuse, other, Delete(run=run)):
+        project.store.events.append(lambda _, change=change: change, actor="ann", op_id=new_id(), now=datetime.now(UTC))
+    register_model(project, told.runs["third"], "boston")
+    now = read_model_card(project, find_version(read_registry(project.store), "boston@2"))
+    assert ([r.why for r in now.refusals], len(now.run.receipts)) == (["not passed: reproduced"], 1)
+    assert now.run.deletion is not None
+    then = read_model_card(project, find_version(read_registry(project.store, as_of=begin), "boston@2"), as_of=begin)
+    assert (then.refusals, then.run.receipts, then.run.deletion) == ([], [], None)
+    assert (then.version.proof, now.version.proof) == (None, "identical")
+    third = read_run(project.store, told.runs["third"])
+    assert read_run_card(project, third, as_of=begin).models == ["boston@3"]
+    assert read_run_card(project, third).models == ["boston@3", "boston@4"]
 
 
 def test_a_run_is_shown_although_its_table_is_gone(told) -> None:

@@ -4,12 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lin.data.moments import show_moment
 from lin.errors import LinError, NotFoundError, UsageError
+from lin.events import Placed, Rollback
 from lin.ids import short
 from lin.lineage.references import TableAt, find_meant, find_pair, find_run_behind, list_holders, resolve
-from lin.models.changes import promote
+from lin.models.changes import append_change, promote
 from lin.models.fold import Model, ModelVersion
 from lin.models.registry import read_events, read_registry
+from lin.models.talk import comment, drop_alias, set_alias
 from lin.project import Project
 from lin.runs.query import RunInfo
 from lin.runs.record import begin_run, capture
@@ -56,6 +59,58 @@ def test_model_versions_and_the_runs_behind_them(told, promoted: Project, refere
     assert isinstance(found, ModelVersion)
     assert found.version == version
     assert find_run_behind(promoted, reference).id == found.run == told.runs[("first", "second", "third")[version - 1]]
+
+
+@pytest.mark.parametrize(
+    "reference", ["boston@champion", "model:boston@champion", "models:/boston@champion", "models:/boston/champion"]
+)
+def test_aliases(told, promoted: Project, reference: str) -> None:
+    set_alias(promoted, "boston@3", "champion")
+    found = resolve(promoted, reference)
+    assert isinstance(found, ModelVersion)
+    assert found.version == 3
+    assert find_meant(promoted, reference).label == "boston@3"
+    assert find_run_behind(promoted, reference).id == told.runs["third"]
+    with pytest.raises(UsageError, match="neither a version, nor a stage, nor an alias"):
+        resolve(promoted, "boston@Champion")
+
+
+def test_what_a_model_and_its_versions_were_at_a_moment(told, promoted: Project) -> None:
+    then = read_events(promoted.store)[-1].time
+    begin = read_events(promoted.store)[0].time
+    promote(promoted, "boston@3", "production")
+    set_alias(promoted, "boston@3", "champion")
+    comment(promoted, "boston", "later")
+    told.story.train("later")
+    for reference, version in (("boston@production", 2), ("models:/boston/Production", 2), ("boston@3", 3)):
+        found = resolve(promoted, reference, as_of=then)
+        assert isinstance(found, ModelVersion)
+        assert (found.version, found.stage) == (version, "production" if version == 2 else "none")
+    model = resolve(promoted, "boston", as_of=begin)
+    assert isinstance(model, Model)
+    assert (len(model.versions), model.comments) == (1, [])
+    for reference, message, hint in (
+        ("boston@3", "model 'boston' has no version 3; it has 1", "lin show boston"),
+        ("boston@production", "no version of model 'boston' is in production", "lin show boston"),
+        (
+            "boston@champion",
+            "'champion' is neither a version, nor a stage, nor an alias of model 'boston'",
+            "there are: none, staging, production, archived, latest",
+        ),
+        ("later@1", "there is no model 'later'; registered: boston", "lin show later"),
+        ("later", "there is no model 'later'; registered: boston", "lin show later"),
+    ):
+        with pytest.raises(NotFoundError) as caught:
+            resolve(promoted, reference, as_of=begin)
+        assert caught.value.message == f"at {show_moment(begin)}, {message}"
+        assert caught.value.hint == hint
+
+
+def test_tables_and_runs_are_what_they_are(told, promoted: Project) -> None:
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+    found = resolve(promoted, "housing@0", as_of=long_ago)
+    assert isinstance(found, TableAt)
+    assert resolve(promoted, told.runs["first"], as_of=long_ago) == resolve(promoted, told.runs["first"])
 
 
 def test_a_model_without_a_version_is_all_of_them(promoted: Project) -> None:
@@ -179,6 +234,34 @@ def test_what_came_before(told) -> None:
     assert versions(project, "boston@latest") == [2, 3]
     promote(project, "boston@2", "production")  # once more changes nobody's place
     assert versions(project, "boston@production") == [1, 2]
+
+
+def test_before_an_alias_came_the_version_that_had_it(told) -> None:
+    project = told.story.project
+    set_alias(project, "boston@1", "champion")
+    with pytest.raises(UsageError, match=r"^no version of 'boston' had the alias champion before boston@1$"):
+        find_pair(project, ["boston@champion"])
+    set_alias(project, "boston@3", "champion")
+    set_alias(project, "boston@2", "other")
+    assert versions(project, "boston@champion") == versions(project, "models:/boston@champion") == [1, 3]
+    drop_alias(project, "boston", "champion")
+    set_alias(project, "boston@3", "champion")  # the same again
+    assert versions(project, "boston@champion") == [1, 3]
+    back = Rollback(model="boston", aliases={"champion": 2, "other": None})
+    append_change(project, lambda _: back)
+    assert list_holders(read_events(project.store), "boston", "champion") == [1, 3, 2]
+    assert versions(project, "boston@champion") == [3, 2]
+
+
+def test_a_way_back_counts_as_a_move(told) -> None:
+    project = told.story.project
+    for version in (1, 2):
+        promote(project, f"boston@{version}", "production")
+    stages = [Placed(version=1, stage="production"), Placed(version=2, stage="archived")]
+    append_change(project, lambda _: Rollback(model="boston", stages=stages))
+    assert list_holders(read_events(project.store), "boston", "production") == [1, 2, 1]
+    assert list_holders(read_events(project.store), "boston", "archived") == []
+    assert versions(project, "boston@production") == [2, 1]
 
 
 def test_before_a_re_run_comes_the_run_that_it_re_runs(told) -> None:

@@ -1,52 +1,44 @@
-"""The registry as a fold over events, checked against a plain model of it."""
+"""What of the registry is meant: a version by number, stage, alias or `latest`, now or at a past moment."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from lin.errors import ConflictError, NotFoundError, StoreError, UsageError
-from lin.events import Change, Delete, Receipt, Register, Stage
-from lin.models.changes import promote, register_model
-from lin.models.registry import STAGES, find_version, read_registry
+from lin.errors import NotFoundError, UsageError
+from lin.events import Change, Receipt, Register, Stage
+from lin.models.changes import append_change
+from lin.models.registry import find_version, list_versions, read_events, read_receipts, read_registry, split_reference
+from lin.models.talk import set_alias
 from lin.project import Project
-from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
+
+DAY = datetime(2026, 6, 24, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+Append = Callable[..., None]
 
 
 @pytest.fixture
-def finish_run(project: Project) -> Callable[..., str]:
-    """Record a finished run with an artifact where the model lies; returns its id."""
-    captured = capture(project)
+def append(project: Project) -> Append:
+    """Appends a change as of so many hours after `DAY`."""
 
-    def finish(*, path: str = MODEL, status: str = "finished") -> str:
-        recorder = begin_run(project, captured, kind="program", name="fit")
-        recorder.log_artifact(b"a model", path)
-        recorder.seal(status)  # type: ignore[arg-type]
-        return recorder.id
+    def append_then(change: Change, hours: float = 0.0) -> None:
+        op_id = str(len(project.store.events.read()))
+        project.store.events.append(lambda _: change, actor="ann", op_id=op_id, now=DAY + hours * HOUR)
 
-    return finish
+    return append_then
 
 
-def test_versions_count_from_one_and_name_their_run(project: Project, finish_run: Callable[..., str]) -> None:
-    ids = [finish_run(), finish_run()]
-    assert [register_model(project, run, "boston").version for run in ids] == [1, 2]
-    assert register_model(project, ids[0], "other").version == 1
-    assert [v.run for v in read_registry(project.store)["boston"].versions] == ids
-
-
-def test_promoting_archives_the_holder_in_one_event(project: Project, finish_run: Callable[..., str]) -> None:
-    for _ in range(2):
-        register_model(project, finish_run(), "boston")
-    promote(project, "boston@1", "production")
-    before = len(project.store.events.read())
-    assert promote(project, "boston@2", "Production", reason="better").archived == [1]
-    assert len(project.store.events.read()) == before + 1
-    first, second = read_registry(project.store)["boston"].versions
-    assert (first.stage, second.stage) == ("archived", "production")
-    assert [(m.stage, m.reason) for m in first.history] == [("production", None), ("archived", "better")]
+@pytest.fixture
+def registered(project: Project, append: Append) -> Project:
+    """Three versions of `boston`: 1 in production, 2 in staging, and 3 the champion."""
+    for number in (1, 2, 3):
+        append(Register(model="boston", version=number, run=f"run {number}", artifact=MODEL, sha256="0" * 64))
+    append(Stage(model="boston", version=1, stage="production"))
+    append(Stage(model="boston", version=2, stage="staging"))
+    set_alias(project, "boston@3", "Champion")
+    return project
 
 
 @pytest.mark.parametrize(
@@ -56,111 +48,90 @@ def test_promoting_archives_the_holder_in_one_event(project: Project, finish_run
         ("boston@production", 1),
         ("boston@Staging", 2),
         ("boston@latest", 3),
+        ("boston@Latest", 3),
+        ("boston@Champion", 3),
+        ("models:/boston@Champion", 3),
+        ("models:/boston/Champion", 3),
         ("models:/boston/2", 2),
         ("models:/boston/Production", 1),
         ("model:boston@3", 3),
     ],
 )
-def test_a_version_is_found_as_in_mlflow(
-    project: Project, finish_run: Callable[..., str], reference: str, version: int
-) -> None:
-    for _ in range(3):
-        register_model(project, finish_run(), "boston")
-    promote(project, "boston@1", "production")
-    promote(project, "boston@2", "staging")
-    assert find_version(read_registry(project.store), reference).version == version
+def test_a_version_is_found_as_in_mlflow(registered: Project, reference: str, version: int) -> None:
+    assert find_version(read_registry(registered.store), reference).version == version
 
 
-def test_what_is_not_there_is_said_with_what_to_type(project: Project, finish_run: Callable[..., str]) -> None:
-    run = finish_run()
-    register_model(project, run, "boston")
-    registry = read_registry(project.store)
-    cases = [
+@pytest.mark.parametrize(
+    ("reference", "kind", "message", "hint"),
+    [
         ("bostn@1", NotFoundError, "there is no model 'bostn'; registered: boston", "did you mean 'boston'?"),
-        ("boston@2", NotFoundError, "model 'boston' has no version 2; it has 1", "lin show boston"),
-        ("boston@0", NotFoundError, "model 'boston' has no version 0; it has 1", "lin show boston"),
-        ("boston@production", NotFoundError, "no version of model 'boston' is in production", "lin show boston"),
+        ("boston@4", NotFoundError, "model 'boston' has no version 4; it has 3", "lin show boston"),
+        ("boston@0", NotFoundError, "model 'boston' has no version 0; it has 3", "lin show boston"),
+        ("boston@" + "9" * 99, NotFoundError, f"model 'boston' has no version {'9' * 99}; it has 3", "lin show boston"),
+        ("boston@archived", NotFoundError, "no version of model 'boston' is in archived", "lin show boston"),
         (
             "boston@prodution",
             UsageError,
             "'prodution' is neither a version, nor a stage, nor an alias of model 'boston'",
             "did you mean 'production'?",
         ),
-        ("boston", UsageError, "'boston' names no version of model 'boston'", "boston@1"),
-    ]
-    for reference, kind, message, hint in cases:
-        with pytest.raises(kind) as caught:
-            find_version(registry, reference)
-        assert caught.value.message == message
-        assert hint in (caught.value.hint or "")
-    with pytest.raises(UsageError, match="'live' is not a stage"):
-        promote(project, "boston@1", "live")
-    with pytest.raises(UsageError, match="cannot name a model"):
-        register_model(project, run, "../boston")
-
-
-def test_only_a_finished_run_with_a_model_is_registered(project: Project, finish_run: Callable[..., str]) -> None:
-    with pytest.raises(UsageError, match="it is failed"):
-        register_model(project, finish_run(status="failed"), "boston")
-    with pytest.raises(UsageError, match=r"it has no artifact model/model.skops"):
-        register_model(project, finish_run(path="notes.txt"), "boston")
-    with pytest.raises(NotFoundError, match="there is no run 'nope'"):
-        register_model(project, "nope", "boston")
-    assert project.store.events.read() == []
-
-
-def test_a_deleted_run_is_not_registered(project: Project, finish_run: Callable[..., str]) -> None:
-    run = finish_run()
-    now = datetime(2026, 6, 24, tzinfo=UTC)
-    project.store.events.append(lambda _: Delete(run=run), actor="ann", op_id="1", now=now)
-    with pytest.raises(ConflictError, match="was deleted"):
-        register_model(project, run, "boston")
-    assert read_registry(project.store) == {}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        Register(model="boston", version=2, run="r", artifact=MODEL, sha256="0" * 64),
-        Stage(model="boston", version=1, stage="production"),
+        (
+            "boston@champion",
+            UsageError,
+            "'champion' is neither a version, nor a stage, nor an alias of model 'boston'",
+            "did you mean 'Champion'?",
+        ),
+        ("boston", UsageError, "'boston' names no version of model 'boston'", "boston@staging"),
     ],
 )
-def test_an_event_that_does_not_fit_is_damage(project: Project, change: Change) -> None:
-    project.store.events.append(lambda _: change, actor="eve", op_id="1", now=datetime(2026, 6, 24, tzinfo=UTC))
-    with pytest.raises(StoreError, match="event 1 of the store names a model version"):
-        read_registry(project.store)
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=st.lists(st.tuples(st.integers(min_value=1, max_value=3), st.sampled_from(STAGES)), max_size=12))
-def test_the_fold_agrees_with_a_dict(
-    project: Project, finish_run: Callable[..., str], moves: list[tuple[int, str]]
+def test_what_is_not_there_is_said_with_what_to_type(
+    registered: Project, reference: str, kind: type[NotFoundError | UsageError], message: str, hint: str
 ) -> None:
-    name = f"m{len(project.store.events.read())}"
-    run = finish_run()
-    for _ in range(3):
-        register_model(project, run, name)
-    expected = dict.fromkeys((1, 2, 3), "none")
-    for version, stage in moves:
-        if stage in {"staging", "production"}:
-            expected = {v: "archived" if s == stage and v != version else s for v, s in expected.items()}
-        expected[version] = stage
-        promote(project, f"{name}@{version}", stage)
-    assert {v.version: v.stage for v in read_registry(project.store)[name].versions} == expected
+    with pytest.raises(kind) as caught:
+        find_version(read_registry(registered.store), reference)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
 
 
-def test_a_version_has_the_newest_verdict_of_a_rerun_without_changes(
-    project: Project, finish_run: Callable[..., str]
-) -> None:
-    proven, other = finish_run(), finish_run()
-    receipts = [
-        Receipt(run=proven, rerun=other, verdict="different"),
-        Receipt(run=proven, rerun=other, verdict="identical"),
-        Receipt(run=proven, rerun=other, verdict="different", changed=["alpha 1 -> 2"]),
-    ]
-    for number, receipt in enumerate(receipts):  # before the registration, which does not matter
-        now = datetime(2026, 6, 24, tzinfo=UTC)
-        project.store.events.append(lambda _, receipt=receipt: receipt, actor="ann", op_id=str(number), now=now)
-    register_model(project, proven, "boston")
-    register_model(project, other, "boston")
-    assert [v.proof for v in read_registry(project.store)["boston"].versions] == ["identical", None]
+def test_a_reference_is_a_name_and_perhaps_a_version() -> None:
+    for reference in ("boston", "model:boston", "models:/boston", "boston@", "models:/boston/"):
+        assert split_reference(reference) == ("boston", None)
+    for reference in ("boston@3", "model:boston@3", "models:/boston/3", "models:/boston@3"):
+        assert split_reference(reference) == ("boston", "3")
+
+
+def test_versions_are_listed_by_name_and_number_and_by_stage(registered: Project, append: Append) -> None:
+    append(Register(model="a", version=1, run="r", artifact=MODEL, sha256="0" * 64))
+    registry = read_registry(registered.store)
+    assert [v.reference for v in list_versions(registry)] == ["a@1", "boston@1", "boston@2", "boston@3"]
+    assert [v.reference for v in list_versions(registry, stage="none")] == ["a@1", "boston@3"]
+
+
+def test_the_past_ends_where_the_first_later_event_is(project: Project, append: Append) -> None:
+    """A clock that went back between two events takes none of them out of its place."""
+    for number, hours in ((1, 1.0), (2, 3.0), (3, 2.0), (4, 4.0)):
+        append(Register(model="m", version=number, run="r", artifact=MODEL, sha256="0" * 64), hours)
+
+    def versions_at(hours: float) -> int:
+        return len(read_events(project.store, as_of=DAY + hours * HOUR))
+
+    assert [versions_at(hours) for hours in (0.9, 1, 2, 2.9, 3, 3.9, 4, 99)] == [0, 1, 1, 1, 3, 3, 4, 4]
+    assert len(read_events(project.store)) == 4
+    assert read_registry(project.store, as_of=DAY) == {}
+
+
+def test_receipts_until_a_moment(project: Project, append: Append) -> None:
+    for hours, verdict in ((1, "identical"), (2, "different")):
+        append(Receipt(run="r", rerun="x", verdict=verdict), hours)  # type: ignore[arg-type]
+    append(Receipt(run="other", rerun="x", verdict="identical"), 3)
+    assert [receipt.verdict for receipt in read_receipts(project.store, "r")] == ["identical", "different"]
+    assert [r.verdict for r in read_receipts(project.store, "r", as_of=DAY + HOUR)] == ["identical"]
+
+
+def test_nothing_is_asked_of_git_to_read(registered: Project) -> None:
+    fresh = type(registered)(
+        registered.root, registered.config, registered.store, registered.store_root, registered.actor
+    )
+    find_version(read_registry(fresh.store), "boston@Champion")
+    assert "email" not in vars(fresh)
+    append_change(fresh, lambda _: Stage(model="boston", version=1, stage="archived"))
+    assert "email" in vars(fresh)

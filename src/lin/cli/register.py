@@ -24,8 +24,8 @@ def register(
     as_json: Json = False,
 ) -> None:
     """Make a run's model the next version of a named model."""
-    from lin.lineage.feedback import find_feedback
     from lin.models.changes import register_model
+    from lin.runs.feedback import find_feedback
     from lin.runs.query import read_run
 
     project = open_project(store)
@@ -39,4 +39,5 @@ def register(
 
 
 def _view(version: "ModelVersion") -> list[str]:
-    return [f"{version.reference} is the model of run {version.run[-8:]}"]
+    unsafe = "; unsafe: its file runs code when it is loaded" if version.unsafe else ""
+    return [f"{version.reference} is the model of run {version.run[-8:]}{unsafe}"]

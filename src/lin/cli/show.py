@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lin.cli.models import look_back, read_moment
 from lin.cli.options import AsOf, Json, StorePath, choose_version, open_project
 from lin.cli.printing import count, emit, line, size, table
 from lin.cli.printing import show as text
-from lin.cli.run_view import view_run
 from lin.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from lin.data.summary import VersionSummary
-    from lin.lineage.card import ModelCard
-    from lin.models.fold import Model
 
 NUMBERS = ("byte", "short", "integer", "long", "float", "double", "decimal")
 """How the names of Delta's numeric types begin: their columns are aligned right."""
@@ -39,26 +37,36 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a table version, run, model or model version in full."""
-    from lin.lineage.card import read_model_card, read_run_card
     from lin.lineage.references import TableAt, resolve
     from lin.models.fold import Model
     from lin.runs.query import RunInfo
 
     project = open_project(store)
-    match resolve(project, reference):
+    moment = read_moment(as_of)
+    match resolve(project, reference, as_of=moment):
         case TableAt(table=opened, version=version):
             from lin.data.summary import summarise_version
 
             chosen = choose_version(opened, version, as_of)
             emit(summarise_version(opened, chosen, sample=sample), _view_table, as_json=as_json)
-        case _ if as_of is not None:
-            raise UsageError(f"'{reference}' is no table: --as-of tells a version of one", hint="lin tables")
         case RunInfo() as run:
+            from lin.cli.run_view import view_run
+            from lin.lineage.card import read_run_card
+
+            if moment is not None:
+                raise UsageError(f"'{reference}' is a run, which is always the same", hint=f"lin show {reference}")
             emit(read_run_card(project, run), view_run, as_json=as_json)
         case Model() as model:
-            emit(model, _view_model, as_json=as_json)
+            from lin.cli.model_view import view_model
+
+            look_back(project, moment)
+            emit(model, view_model, as_json=as_json)
         case version:
-            emit(read_model_card(project, version), _view_version, as_json=as_json)
+            from lin.cli.model_view import view_version
+            from lin.lineage.card import read_model_card
+
+            look_back(project, moment)
+            emit(read_model_card(project, version, as_of=moment), view_version, as_json=as_json)
 
 
 def _view_table(summary: "VersionSummary") -> "list[RenderableType]":
@@ -96,31 +104,6 @@ class _Sample:
             [name, *(_cut(cell, room) for cell in cells)] for name, *cells in zip(self.names, *self.rows, strict=True)
         ]
         yield table(["column", *(f"row {number}" for number in range(1, len(self.rows) + 1))], lines)
-
-
-def _view_model(model: "Model") -> "list[RenderableType]":
-    from lin.cli.models import view
-
-    return view(model.versions)
-
-
-def _view_version(card: "ModelCard") -> "list[RenderableType]":
-    version = card.version
-    facts = [
-        ("stage", version.stage),
-        ("registered", f"{text(version.registered)} UTC by {version.actor}"),
-        ("description", version.description),
-        ("golden", card.golden),
-        *(
-            (
-                "moved to",
-                f"{m.stage}, {text(m.time)} UTC by {m.actor}" + (f": {m.reason}" if m.reason else ""),
-            )
-            for m in version.history
-        ),
-    ]
-    title = line(f"{version.reference}", "bold")
-    return [title, table(("", ""), [fact for fact in facts if fact[1]]), "", *view_run(card.run)]
 
 
 def _cell(value: object) -> str:

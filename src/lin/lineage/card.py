@@ -1,23 +1,25 @@
 """Everything about one run or model version on one page: its record, and what was said and found about it since.
 
-What can no longer be read is told in its place; the rest is there all the same.
+What can no longer be read is told in its place; the rest is there all the same. As of a past moment, what was said and
+found later is left out.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from lin.errors import LinError, StoreError
-from lin.models.fold import ModelVersion
-from lin.models.registry import SignedReceipt, list_versions, read_receipts, read_registry
+from lin.models.fold import ModelVersion, Refusal, fold_events
+from lin.models.registry import SignedReceipt, list_versions, read_events, read_receipts
 from lin.project import Project
 from lin.records import Environment, SourceTree, decode
 from lin.runs.curves import Curve, read_curves
-from lin.runs.deleted import Deletion, read_deletions
+from lin.runs.deleted import Deletion, fold_deletions
 from lin.runs.query import RunInfo, read_run
 
 if TYPE_CHECKING:
-    from lin.lineage.feedback import Feedback
+    from lin.runs.feedback import Feedback
 
 
 class RunCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,32 +38,36 @@ class RunCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A model version, the run behind it, and what it keeps of its golden predictions."""
+    """A model version, the run behind it, what it keeps of its golden predictions, and what was refused of it."""
 
     version: ModelVersion
     run: RunCard
     golden: str | None
+    refusals: list[Refusal] = []
 
 
-def read_run_card(project: Project, run: RunInfo) -> RunCard:
-    """Gather what is known about a run."""
-    registry = read_registry(project.store)
+def read_run_card(project: Project, run: RunInfo, *, as_of: datetime | None = None) -> RunCard:
+    """Gather what is known about a run, or was known of it at a moment."""
+    events = read_events(project.store, as_of=as_of)
+    versions = list_versions(fold_events(events))
     return RunCard(
         run=run,
-        models=[version.reference for version in list_versions(registry) if version.run == run.id],
-        receipts=read_receipts(project.store, run.id),
+        models=[version.reference for version in versions if version.run == run.id],
+        receipts=read_receipts(project.store, run.id, as_of=as_of),
         feedback=_feedback(project, run),
         curves=_curves(project, run),
-        deletion=read_deletions(project.store).get(run.id),
+        deletion=fold_deletions(events).get(run.id),
         source=_source(project, run),
         environment=_environment(project, run),
     )
 
 
-def read_model_card(project: Project, version: ModelVersion) -> ModelCard:
-    """Gather what is known about a model version."""
-    run = read_run_card(project, read_run(project.store, version.run))
-    return ModelCard(version=version, run=run, golden=_golden(project, version))
+def read_model_card(project: Project, version: ModelVersion, *, as_of: datetime | None = None) -> ModelCard:
+    """Gather what is known about a model version, or was known of it at a moment whose `version` it is."""
+    run = read_run_card(project, read_run(project.store, version.run), as_of=as_of)
+    model = fold_events(read_events(project.store, as_of=as_of))[version.model]
+    refusals = [refusal for refusal in model.refusals if refusal.version == version.version]
+    return ModelCard(version=version, run=run, golden=_golden(project, version), refusals=refusals)
 
 
 def _golden(project: Project, version: ModelVersion) -> str | None:
@@ -81,7 +87,7 @@ def _golden(project: Project, version: ModelVersion) -> str | None:
 def _feedback(project: Project, run: RunInfo) -> "list[Feedback] | None":
     if not run.table_inputs:
         return []
-    from lin.lineage.feedback import find_feedback
+    from lin.runs.feedback import find_feedback
 
     try:
         return find_feedback(project, run)

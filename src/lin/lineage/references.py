@@ -1,6 +1,11 @@
-"""What a reference means: `housing@0`, `boston@3`, `boston`, a run; `table:`, `model:` or `run:` settles it."""
+"""What a reference means: `housing@0`, `boston@3`, `boston`, a run; `table:`, `model:` or `run:` settles it.
 
-from collections.abc import Iterable, Sequence
+What a model's name, stage or alias meant at a past moment is asked of the registry as it was then; a table version
+and a run are always the same.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -10,7 +15,7 @@ from lin.data.moments import show_moment
 from lin.errors import NotFoundError, UsageError
 from lin.events import Alias, Change, Event, Rollback, Stage
 from lin.ids import short
-from lin.models.fold import Model, ModelVersion
+from lin.models.fold import Model, ModelVersion, fold_events
 from lin.models.registry import SHARED_STAGES, find_model, find_version, read_events, read_registry
 from lin.models.registry import split_reference as split_model
 from lin.project import Project
@@ -44,11 +49,16 @@ class Meant:
 Target = TableAt | ModelVersion | Model | RunInfo
 
 
-def resolve(project: Project, reference: str) -> Target:
+def resolve(project: Project, reference: str, *, as_of: datetime | None = None) -> Target:
     """The table version, model version, model or run that `reference` means.
 
+    Args:
+        project: where it is asked.
+        reference: as somebody typed it.
+        as_of: a moment at which a model and its versions are meant as they were; tables and runs are what they are.
+
     Raises:
-        NotFoundError: nothing is called that. UsageError: a table and a model are.
+        NotFoundError: nothing is called that, or nothing was then. UsageError: a table and a model are.
     """
     kind, colon, rest = reference.partition(":")
     if colon and kind == "run":
@@ -56,11 +66,11 @@ def resolve(project: Project, reference: str) -> Target:
     if colon and kind == "table":
         return _table(project, rest)
     if colon and kind in {"model", "models"}:
-        return _model(project, reference)
-    return _guess(project, reference)
+        return _model(project, reference, as_of)
+    return _guess(project, reference, as_of)
 
 
-def _guess(project: Project, reference: str) -> Target:
+def _guess(project: Project, reference: str, as_of: datetime | None) -> Target:
     name = reference.partition("@")[0]
     is_table = name in project.config.tables
     is_model = name in read_registry(project.store)
@@ -69,7 +79,7 @@ def _guess(project: Project, reference: str) -> Target:
     if is_table:
         return _table(project, reference)
     if is_model:
-        return _model(project, reference)
+        return _model(project, reference, as_of)
     if "@" in reference:
         raise NotFoundError(f"there is no table or model '{name}'", hint="lin tables, lin models")
     try:
@@ -86,10 +96,25 @@ def _table(project: Project, reference: str) -> TableAt:
     return TableAt(open_table(project, name), version)
 
 
-def _model(project: Project, reference: str) -> ModelVersion | Model:
-    registry = read_registry(project.store)
+def _model(project: Project, reference: str, as_of: datetime | None) -> ModelVersion | Model:
+    registry = read_registry(project.store, as_of=as_of)
     name, selector = split_model(reference)
-    return find_model(registry, name) if selector is None else find_version(registry, reference)
+    if as_of is not None:
+        find_model(read_registry(project.store), name)
+    with _saying_when(as_of, name):
+        return find_model(registry, name) if selector is None else find_version(registry, reference)
+
+
+@contextmanager
+def _saying_when(moment: datetime | None, model: str) -> Iterator[None]:
+    """Say of what is not there that it was not there at a moment; what there is now is another matter."""
+    try:
+        yield
+    except (NotFoundError, UsageError) as error:
+        if moment is None:
+            raise
+        hint = error.hint if isinstance(error, UsageError) else f"lin show {model}"
+        raise NotFoundError(f"at {show_moment(moment)}, {error.message}", hint=hint) from error
 
 
 def find_run_behind(project: Project, reference: str) -> RunInfo:
@@ -150,19 +175,16 @@ def find_then_and_now(project: Project, reference: str, moment: datetime) -> tup
             f"'{reference}' is a run, which is always the same: only a model version has a then and a now",
             hint="lin why boston@production --as-of yesterday",
         )
-    try:
+    with _saying_when(moment, now.version.model):
         then = find_version(read_registry(project.store, as_of=moment), reference)
-    except NotFoundError as error:
-        known = f"lin show {now.version.model}"
-        raise NotFoundError(f"at {show_moment(moment)}, {error.message}", hint=known) from error
     return _behind(project, then), now
 
 
 def find_before_and_now(project: Project, reference: str) -> tuple[Meant, Meant]:
     """What came before a reference, and what it means.
 
-    Before `boston@production` comes the version that was in production before, before `boston@3` comes `boston@2`, and
-    before a re-run the run that it re-runs.
+    Before `boston@production` comes the version that was in production before, before `boston@champion` the one that
+    had the alias, before `boston@3` comes `boston@2`, and before a re-run the run that it re-runs.
 
     Raises:
         NotFoundError: nothing is called that. UsageError: nothing came before it.
@@ -177,13 +199,16 @@ def find_before_and_now(project: Project, reference: str) -> tuple[Meant, Meant]
         return Meant(read_run(project.store, now.run.parent)), now
     version = now.version
     selector = split_model(reference)[1] or ""
-    holders = list_holders(read_events(project.store), version.model, selector)
+    events = read_events(project.store)
+    registry = fold_events(events)
+    holders = list_holders(events, version.model, selector)
     is_held = bool(holders) and not selector.isdecimal()
     number = (holders[-2] if len(holders) > 1 else 0) if is_held else version.version - 1
     if number < 1:
-        where = f"version of '{version.model}' was in {selector}" if is_held else "version came"
+        held = f"had the alias {selector}" if selector in version.aliases else f"was in {selector}"
+        where = f"version of '{version.model}' {held}" if is_held else "version came"
         raise UsageError(f"no {where} before {version.reference}", hint=f"lin why A {version.reference}")
-    before = find_model(read_registry(project.store), version.model).versions[number - 1]
+    before = find_model(registry, version.model).versions[number - 1]
     return _behind(project, before), now
 
 

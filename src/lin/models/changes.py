@@ -19,6 +19,7 @@ from lin.ids import new_id, short
 from lin.models.fold import Model, ModelVersion, fold_events
 from lin.models.registry import SHARED_STAGES, STAGES, find_model, find_version
 from lin.models.roles import require_role
+from lin.models.words import check_label, check_reason, check_text
 from lin.project import Project
 from lin.runs.deleted import fold_deletions
 from lin.runs.query import RunInfo, find_run
@@ -46,8 +47,15 @@ Judge = Callable[[Model, ModelVersion, str], list[Gate]]
 
 
 def append_change(project: Project, decide: Callable[[Sequence[Event]], C]) -> tuple[Event, C]:
-    """Append the event that `decide` makes of all events before it; returns it with its change."""
+    """Append the event that `decide` makes of all events before it; returns it with its change.
+
+    Raises:
+        UsageError: who acts has a name that cannot be one.
+    """
     made: list[C] = []
+    check_label(project.actor, "who acts: see LIN_ACTOR")
+    if project.email is not None:
+        check_label(project.email, "who acts: see git config user.email")
 
     def keep(events: Sequence[Event]) -> Change:
         made.append(decide(events))
@@ -60,7 +68,7 @@ def append_change(project: Project, decide: Callable[[Sequence[Event]], C]) -> t
 
 
 def change_model(
-    project: Project, name: str, needed: Role, action: str, decide: Callable[[Model], C]
+    project: Project, name: str, needed: Role, action: str, decide: Callable[[Model], C], *, version: int | None = None
 ) -> tuple[Event, C]:
     """Change a model by an event that `decide` makes of it as it is then, for whoever has the role.
 
@@ -70,9 +78,10 @@ def change_model(
         needed: the role that it takes.
         action: what is done, as in `alias boston@3 champion`; said to whoever may not.
         decide: makes the change, or raises.
+        version: that it is about, where it is about one: a refusal names it.
 
     Raises:
-        NotFoundError: no such model. RefusedError: the role is missing; the refusal is an event.
+        NotFoundError: no such model. RefusedError: the role is missing, or `decide` refuses; that is an event.
     """
 
     def decide_if_allowed(events: Sequence[Event]) -> C:
@@ -80,17 +89,17 @@ def change_model(
         require_role(model, needed, action, actor=project.actor, email=project.email)
         return decide(model)
 
-    with _recording_refusal(project, name, action):
+    with _recording_refusal(project, name, version, action):
         return append_change(project, decide_if_allowed)
 
 
 @contextmanager
-def _recording_refusal(project: Project, name: str, action: str) -> Iterator[None]:
-    """Keep as an event that somebody was refused for want of a role."""
+def _recording_refusal(project: Project, name: str, version: int | None, action: str) -> Iterator[None]:
+    """Keep as an event that somebody was refused."""
     try:
         yield
     except RefusedError as error:
-        refusal = Refuse(model=name, action=action, why=error.message)
+        refusal = Refuse(model=name, version=version, action=action, why=error.message)
         append_change(project, lambda _: refusal)
         raise
 
@@ -116,6 +125,8 @@ def register_model(
     from lin.runs.fit import MODEL, PICKLED_MODEL
 
     check_name(name, "a model")
+    if description is not None:
+        check_text(description, "the description")
     info = find_run(project.store, run)
     artifact = info.artifact(MODEL) or info.artifact(PICKLED_MODEL)
     if info.status != "finished" or artifact is None:
@@ -186,15 +197,18 @@ def promote(
         RefusedError: whoever asks has not the role that it takes.
     """
     stage = require_stage(project, stage)
-    if force and not reason:
+    check_reason(reason)
+    if force and reason is None:
         raise UsageError("a promotion is forced without a reason", hint="--force --reason 'WHY'; it stays visible")
     needed: Role = "owner" if force else "promoter"
     while True:
         seen = [*project.store.events.read()]
         version = find_version(registry := fold_events(seen), reference)
         model = registry[version.model]
+        if stage in model.aliases:  # given before the project had this stage
+            raise UsageError(f"'{stage}' is an alias of model '{model.name}', and {model.name}@{stage} means that")
         action = f"{'force' if force else 'move'} {version.reference} to {stage}"
-        with _recording_refusal(project, model.name, action):
+        with _recording_refusal(project, model.name, version.version, action):
             require_role(model, needed, action, actor=project.actor, email=project.email)
         gates = judge(model, version, stage) if judge else []
         move = _move(model, version, stage, reason=reason, gates=gates, force=force)

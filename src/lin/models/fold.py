@@ -30,6 +30,7 @@ from lin.events import (
     Tag,
     Verdict,
 )
+from lin.models.roles import is_same_person
 
 T = TypeVar("T")
 
@@ -92,6 +93,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     comments: list[Remark] = []
     approvals: list[Remark] = []
+    """One a person at most, the newest; whoever registered the version gives none."""
     unsafe: bool = False
     """Whether its file runs code when it is loaded."""
 
@@ -136,7 +138,7 @@ class _Growing:
     tags: dict[int | None, dict[str, str]] = field(default_factory=dict)
     descriptions: dict[int | None, str | None] = field(default_factory=dict)
     comments: dict[int | None, list[Remark]] = field(default_factory=dict)
-    approvals: dict[int, dict[str, Remark]] = field(default_factory=dict)
+    approvals: dict[int, list[Remark]] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -210,8 +212,8 @@ class _Fold:
             case Comment():
                 model.comments.setdefault(change.version, []).append(_remark(event, change.text))
             case Approve():
-                given = model.approvals.setdefault(change.version, {})
-                _put(given, event.actor, _remark(event, change.reason) if change.approved else None)
+                others = [each for each in model.approvals.get(change.version, []) if not _is_by(each, event)]
+                model.approvals[change.version] = [*others, *([_remark(event, change.reason)] * change.approved)]
             case Grant():
                 _put(model.roles, change.who, change.role)
             case Refuse():
@@ -219,9 +221,12 @@ class _Fold:
 
     def finish(self, model: _Growing) -> Model:
         """The model as it is now."""
+        aliases: dict[int, list[str]] = {}
+        for alias, number in sorted(model.aliases.items()):
+            aliases.setdefault(number, []).append(alias)
         return Model(
             name=model.name,
-            versions=[self._version(model, number) for number in range(1, len(model.registered) + 1)],
+            versions=[self._version(model, n, aliases.get(n, [])) for n in range(1, len(model.registered) + 1)],
             aliases=model.aliases,
             tags=model.tags.get(None, {}),
             description=model.descriptions.get(None),
@@ -230,7 +235,7 @@ class _Fold:
             refusals=model.refusals,
         )
 
-    def _version(self, model: _Growing, number: int) -> ModelVersion:
+    def _version(self, model: _Growing, number: int, aliases: list[str]) -> ModelVersion:
         (event, change), history = model.registered[number - 1], model.moves[number - 1]
         return ModelVersion(
             model=model.name,
@@ -246,10 +251,10 @@ class _Fold:
             golden=change.golden,
             proof=self._proven.get(change.run),
             email=event.email,
-            aliases=sorted(alias for alias, version in model.aliases.items() if version == number),
+            aliases=aliases,
             tags=model.tags.get(number, {}),
             comments=model.comments.get(number, []),
-            approvals=[*model.approvals.get(number, {}).values()],
+            approvals=model.approvals.get(number, []),
             unsafe=change.artifact.endswith(PICKLED),
         )
 
@@ -276,6 +281,10 @@ def _move(event: Event, stage: str, reason: str | None) -> Move:
 
 def _remark(event: Event, text: str | None) -> Remark:
     return Remark(text=text, time=event.time, actor=event.actor, email=event.email)
+
+
+def _is_by(remark: Remark, event: Event) -> bool:
+    return is_same_person((remark.actor, remark.email), (event.actor, event.email))
 
 
 def _refusal(event: Event, change: Refuse) -> Refusal:

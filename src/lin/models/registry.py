@@ -45,11 +45,11 @@ def read_events(store: Store, *, as_of: datetime | None = None) -> list[Event]:
     return [*events] if as_of is None else [*takewhile(lambda event: event.time <= as_of, events)]
 
 
-def read_receipts(store: Store, run_id: str) -> list[SignedReceipt]:
-    """The receipts of a run, oldest first."""
+def read_receipts(store: Store, run_id: str, *, as_of: datetime | None = None) -> list[SignedReceipt]:
+    """The receipts of a run, oldest first: all, or those until a moment."""
     return [
         SignedReceipt(**msgspec.structs.asdict(event.change), time=event.time, actor=event.actor)
-        for event in store.events.read()
+        for event in read_events(store, as_of=as_of)
         if isinstance(event.change, Receipt) and event.change.run == run_id
     ]
 
@@ -110,9 +110,10 @@ def find_model(registry: Registry, name: str) -> Model:
     )
 
 
-def list_versions(registry: Registry) -> list[ModelVersion]:
-    """The versions of all models, by name and number."""
-    return [version for name in sorted(registry) for version in registry[name].versions]
+def list_versions(registry: Registry, *, stage: str | None = None) -> list[ModelVersion]:
+    """The versions of all models, by name and number; with a stage those in it."""
+    versions = [version for name in sorted(registry) for version in registry[name].versions]
+    return [version for version in versions if stage in {None, version.stage}]
 
 
 def split_reference(reference: str) -> tuple[str, str | None]:

@@ -5,15 +5,40 @@ also move, name, tag, describe and approve of them; owners also give roles, and 
 they say: a login name, or what git calls them. Signatures are what ties a name to a person.
 """
 
-from lin.errors import RefusedError
+from typing import TYPE_CHECKING
+
+from lin.errors import RefusedError, UsageError, nearest
 from lin.events import Role
-from lin.models.fold import Model
+
+if TYPE_CHECKING:
+    from lin.models.fold import Model
 
 RIGHTS: dict[Role, int] = {"reader": 0, "promoter": 1, "owner": 2}
 """The roles from the least to the most; each has the rights of those before it."""
 
 
-def role_of(model: Model, actor: str, email: str | None) -> Role:
+NOBODY = "none"
+"""The word for having no role."""
+
+
+def parse_role(word: str) -> Role | None:
+    """The role of that name, in any case; None for `none`. Raises `UsageError`."""
+    known = [*RIGHTS, NOBODY]
+    if word.lower() not in known:
+        hint = nearest(word.lower(), known, instead=f"roles are {', '.join(known)}")
+        raise UsageError(f"'{word}' is not a role", hint=hint)
+    return next((role for role in RIGHTS if role == word.lower()), None)
+
+
+def is_same_person(one: tuple[str, str | None], other: tuple[str, str | None]) -> bool:
+    """Whether two who acted, each with login name and email, may be one: if either is the same."""
+    (login, email), (other_login, other_email) = one, other
+    return login == other_login or (
+        email is not None and other_email is not None and email.casefold() == other_email.casefold()
+    )
+
+
+def role_of(model: "Model", actor: str, email: str | None) -> Role:
     """The greater of the roles that a person has by login name and by email; everybody owns what nobody owns."""
     if not is_governed(model):
         return "owner"
@@ -21,12 +46,12 @@ def role_of(model: Model, actor: str, email: str | None) -> Role:
     return max(given, key=RIGHTS.__getitem__, default="reader")
 
 
-def is_governed(model: Model) -> bool:
+def is_governed(model: "Model") -> bool:
     """Whether the model has an owner."""
     return "owner" in model.roles.values()
 
 
-def require_role(model: Model, needed: Role, action: str, *, actor: str, email: str | None) -> None:
+def require_role(model: "Model", needed: Role, action: str, *, actor: str, email: str | None) -> None:
     """Raise `RefusedError` if that person may not do this; `action` says what it is, as in `promote boston@3`."""
     role = role_of(model, actor, email)
     if RIGHTS[role] >= RIGHTS[needed]:
