@@ -37,6 +37,13 @@ def _structs() -> list[type]:
         (SMALL + "[tables.'../up']\npath = 'x'", "'../up' cannot name a table", "use letters"),
         (SMALL + "[experiments.e]\ntable = 't'", "[experiments.e] lacks 'target'", "table, target and models"),
         (SMALL + "[experiments.e]\ntable = 't'\ncommand = 'x'", "has both a command and a table", None),
+        (SMALL + "[models.m]\ngates = { production = 'reproduced' }", "[models.m] gates", None),
+        (
+            SMALL + "[models.m]\ngates = { production = ['no feedback', 'reproducd'] }",
+            "lineage.toml: [models.m] gates.production: 'reproducd' is not a gate",
+            "did you mean 'reproduced'?",
+        ),
+        (SMALL + "[models.m]\ngates = { live = ['command: a {x}'] }", "[models.m] gates.live: the command", "{model}"),
         (SMALL + "x = " + "[" * 5000, "is not valid TOML", None),
     ],
 )

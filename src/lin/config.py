@@ -51,7 +51,10 @@ class ModelSetting(Setting, frozen=True):
 
 
 class ExperimentSetting(Setting, frozen=True):
-    """`[experiments.NAME]`: either a fit of the built-in trainer (table, target, models) or a command."""
+    """`[experiments.NAME]`: either a fit of the built-in trainer (table, target, models) or a command.
+
+    With `pickle` models are kept as files that run code when they are loaded, for estimators that skops cannot store.
+    """
 
     table: str | None = None
     target: str | None = None
@@ -60,12 +63,13 @@ class ExperimentSetting(Setting, frozen=True):
     split: Split = Split()
     metrics: list[str] = []
     models: list[ModelSetting] = []
+    pickle: bool = False
     command: str | None = None
     params: dict[str, Any] = {}
 
 
 class RegisteredModelSetting(Setting, frozen=True):
-    """`[models.NAME]`."""
+    """`[models.NAME]`. `gates` are, by stage, what a version has to pass: see `lin.gate_words`."""
 
     gates: dict[str, list[str]] = {}
 
@@ -139,6 +143,8 @@ def parse_config(text: str, name: str = FILE_NAME) -> Config:
             check_name(key, what)
     for key, experiment in config.experiments.items():
         _check_experiment(experiment, f"{name}: [experiments.{key}]")
+    for key, model in config.models.items():
+        _check_gates(model, f"{name}: [models.{key}]")
     return config
 
 
@@ -154,10 +160,24 @@ def _check_experiment(experiment: ExperimentSetting, where: str) -> None:
         )
 
 
+def _check_gates(model: RegisteredModelSetting, where: str) -> None:
+    if not model.gates:
+        return
+    from lin.gate_words import parse_gate
+
+    for stage, gates in model.gates.items():
+        for gate in gates:
+            try:
+                parse_gate(gate)
+            except UsageError as error:
+                raise UsageError(f"{where} gates.{stage}: {error.message}", hint=error.hint) from error
+
+
 def _explain(error: msgspec.ValidationError, raw: dict[str, Any], name: str) -> UsageError:
     """What is wrong and where; msgspec does not tell which table, experiment or model it is in, so each is tried."""
     where = ""
-    for section, kind in (("tables", TableSetting), ("experiments", ExperimentSetting)):
+    kinds = (("tables", TableSetting), ("experiments", ExperimentSetting), ("models", RegisteredModelSetting))
+    for section, kind in kinds:
         for key, value in raw[section].items() if isinstance(raw.get(section), dict) else ():
             try:
                 msgspec.convert(value, kind)
