@@ -14,10 +14,11 @@ from deltalake import DeltaTable, write_deltalake
 
 from lin.data.casts import cast_exactly, delta_type
 from lin.data.commit import Attribution, check_commit, sync_commit
-from lin.data.parts import Parts
+from lin.data.parts import Parts, writing_parts
+from lin.data.pins import pin_version
 from lin.data.read import read_version
 from lin.data.tables import Table
-from lin.data.write import create_table, fill_column, replace_rows, write_files
+from lin.data.write import create_table, fill_column, replace_rows, rewrite_column, write_files
 from lin.errors import ConflictError, OutsideError, UsageError
 
 NOW = 1_795_305_600_000
@@ -584,3 +585,69 @@ def test_parts_beyond_five_digits_stay_in_order(tmp_path: Path) -> None:
     keys = [(add.modification_time, add.path) for add in parts.adds[99_998:]]
     assert len(keys) == 4
     assert all(before < after for before, after in pairwise(keys))
+
+
+# --- a column rewritten in batches ---
+
+
+class Halved:
+    """A column that takes half of another, and stops where told."""
+
+    def __init__(self, name: str, kind: pa.DataType, *, fails: bool = False) -> None:
+        self.field = pa.field(name, kind)
+        self.fails = fails
+        self.rows = 0
+
+    def change(self, batch: pa.RecordBatch) -> pa.Array:
+        import pyarrow.compute as pc
+
+        self.rows += batch.num_rows
+        return pc.divide(batch.column("crim"), 2.0)
+
+    def finish(self) -> None:
+        if self.fails:
+            raise UsageError("no")
+
+
+def test_a_column_is_rewritten_in_step_with_the_rows(make_table: MakeTable) -> None:
+    table = make_table(housing(200, 0), housing(100_000, 50))
+    base, before = read_version(table)
+    pin = pin_version(table, base)
+    halved = Halved("medv", pa.float64())
+    written = rewrite_column(table, base, halved, BY, now_ms=NOW, pin=pin)
+    after, found = read_version(table)
+    assert (written.version, halved.rows) == (after.version, 100_200)
+    assert found.select(["id", "crim"]).equals(before.select(["id", "crim"]))
+    assert found.column("medv").to_pylist() == [n / 2 for n in before.column("crim").to_pylist()]
+    assert written.digests == {file.path: file.sha256 for file in pin_version(table, after).files}
+
+
+def test_a_column_that_is_not_to_be_leaves_the_table_as_it_was(tmp_path: Path) -> None:
+    table = create(tmp_path / "housing", housing())
+    files = files_in(table.root)
+    with pytest.raises(UsageError, match="no"):
+        rewrite_column(table, table.log.snapshot(), Halved("y", pa.float64(), fails=True), BY, now_ms=NOW)
+    assert files_in(table.root) == files
+
+
+def test_a_failure_while_a_batch_is_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """The batches are written beside the making of the next: what goes wrong there is not lost."""
+    batch = pa.RecordBatch.from_pydict({"n": ["x"]})
+    for count in (1, 3):
+        with (
+            pytest.raises(ValueError, match="schema"),
+            writing_parts(tmp_path, pa.schema([("n", pa.int64())]), NOW) as parts,
+        ):
+            parts.write([batch] * count, {})
+        assert names(tmp_path) == []
+
+
+def test_numbers_that_hardly_repeat_get_no_large_dictionary(tmp_path: Path) -> None:
+    import random
+
+    draw = random.Random(0)
+    rows = pa.table({"x": [draw.random() for _ in range(60_000)], "s": [f"home {n % 9}" for n in range(60_000)]})
+    (add,) = write_files(tmp_path, rows.to_reader(), modified=NOW)
+    group = pq.ParquetFile(tmp_path / add.path).metadata.row_group(0)
+    assert group.column(0).total_uncompressed_size < 60_000 * 8 * 1.1
+    assert group.column(1).total_compressed_size < 60_000

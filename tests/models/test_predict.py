@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lin.config import ExperimentSetting, ModelSetting
@@ -19,15 +20,16 @@ from lin.data.read import read_version
 from lin.data.tables import Table, open_table
 from lin.data.write import fill_column
 from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
-from lin.lineage.feedback import find_feedback
 from lin.models.changes import register_model
 from lin.models.predict import Scorer, fill_table, predict_file, predict_row, predict_table
 from lin.project import Project
-from lin.records import ModelRef
+from lin.records import ModelRef, digest
+from lin.runs.feedback import find_feedback
 from lin.runs.persist import dump_model, load_model
 from lin.runs.query import RunInfo, list_runs, read_run
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL, plan_fits, run_sweep
+from lin.runs.trust import Trust
 
 
 @pytest.fixture
@@ -84,35 +86,103 @@ def test_a_table_is_scored_in_its_order_with_its_key(trained: Project, table: Ta
     assert predict_table(trained, "boston@1", table, where="rm > 1000").predictions == []
 
 
+def test_a_declared_order_is_that_of_the_answers(trained: Project, table: Table, model: Any, tmp_path: Path) -> None:
+    frame = frame_of(table).sort_values(["name"], kind="stable")
+    ordered = Table(table.name, table.root, key=table.key, order=("name",))
+    found = predict_table(trained, "boston@1", ordered)
+    assert found.keys == {"ID": frame["ID"].tolist()}
+    np.testing.assert_allclose(found.predictions, model.predict(frame[["rm", "lstat"]]), rtol=1e-13)
+    predict_table(trained, "names@1", ordered, where="rm > 1000", output=tmp_path / "none.parquet")
+    assert pq.read_table(tmp_path / "none.parquet").column_names == ["ID", "prediction"]
+    predict_table(trained, "names@1", ordered, output=tmp_path / "all.parquet")
+    written = pq.read_table(tmp_path / "all.parquet")
+    assert written.column_names[:2] == ["ID", "prediction"]
+    assert written.column("ID").to_pylist() == frame["ID"].tolist()
+
+
+def test_a_result_holds_as_many_answers_as_are_asked_for(trained: Project, table: Table) -> None:
+    whole = predict_table(trained, "names@1", table)
+    some = predict_table(trained, "names@1", table, keep=3)
+    assert (some.rows, some.predictions, some.keys["ID"]) == (45, whole.predictions[:3], whole.keys["ID"][:3])
+    assert some.probabilities == {name: cells[:3] for name, cells in whole.probabilities.items()}
+
+
+def test_a_name_that_the_file_has_already_is_not_taken(trained: Project) -> None:
+    (trained.root / "new.csv").write_text("rm,Prediction,lstat\n6.5,before,9.1\n")
+    predict_file(trained, "boston@1", trained.root / "new.csv", output=trained.root / "said.csv")
+    assert (trained.root / "said.csv").read_text().splitlines()[0] == '"rm","Prediction","lstat","prediction_"'
+
+
+def test_a_failed_batch_leaves_the_file_that_was_there(trained: Project) -> None:
+    rows = ["6.5,9.1"] * 1_500_000
+    (trained.root / "new.csv").write_text("\n".join(["rm,lstat", *rows, "much,1"]) + "\n")
+    (trained.root / "said.csv").write_text("before")
+    with pytest.raises(UsageError, match="'rm' is not of type double: row 1500001 has 'much'"):
+        predict_file(trained, "boston@1", trained.root / "new.csv", output=trained.root / "said.csv")
+    assert (trained.root / "said.csv").read_text() == "before"
+    assert [(run.status, run.outputs) for run in write_backs(trained)] == [("failed", [])]
+    assert sorted(path.name for path in trained.root.iterdir() if path.name.endswith("csv")) == [
+        "housing.csv",
+        "new.csv",
+        "said.csv",
+    ]
+
+
 def test_labels_are_predicted_too(trained: Project, table: Table) -> None:
     (label,) = predict_row(trained, "names@1", {"rm": 6.5, "lstat": 9.1}).predictions
     assert label in frame_of(table)["name"].tolist()
 
 
-def test_scoring_records_nothing(trained: Project, table: Table) -> None:
-    before = list_runs(trained.store, kinds=None).runs
+def test_a_row_is_no_run_and_a_batch_is_one(trained: Project, table: Table) -> None:
     predict_row(trained, "boston@1", {"rm": 1, "lstat": 2})
-    predict_table(trained, "boston@1", table)
-    assert list_runs(trained.store, kinds=None).runs == before
+    assert write_backs(trained) == []
+    scored = predict_table(trained, "boston@1", table, where="rm > 6")
+    (run,) = write_backs(trained)
+    assert (run.id, run.status, run.name) == (scored.run, "finished", "boston@1 over housing@0")
+    assert run.params == {"where": "rm > 6", "rows": scored.rows}
+    assert [(t.table, t.version) for t in run.table_inputs] == [("housing", 0)]
+    assert [m.model for m in run.model_inputs] == ["boston"]
+    (trained.root / "new.csv").write_text("rm,lstat\n6.5,9.1\n")
+    scored = predict_file(trained, "boston@1", trained.root / "new.csv", output=trained.root / "told.csv")
+    run = read_run(trained.store, scored.run or "")
+    digests = [digest((trained.root / name).read_bytes()) for name in ("new.csv", "told.csv")]
+    assert [(f.path, f.sha256) for f in (*run.file_inputs, *run.file_outputs)] == [
+        ("new.csv", digests[0]),
+        ("told.csv", digests[1]),
+    ]
+    assert run.params == {"rows": 1}
     assert table.log.head() == 0
 
 
 def test_missing_columns_are_named(trained: Project, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"needs columns that are missing: 'lstat'$") as caught:
+    with pytest.raises(
+        UsageError, match=r"do not fit model boston@1: 'lstat' is missing \(there is 'lstad'\)$"
+    ) as caught:
         predict_row(trained, "boston@1", {"rm": 6.5, "lstad": 1})
-    assert caught.value.hint == "did you mean 'lstad'?"
+    assert caught.value.hint == "it needs: rm double, lstat double"
     (tmp_path / "x.csv").write_text("a\n1\n")
-    with pytest.raises(UsageError, match="needs columns that are missing: 'rm', 'lstat'") as caught:
+    with pytest.raises(UsageError, match="'rm' is missing; 'lstat' is missing"):
         predict_file(trained, "boston@1", tmp_path / "x.csv")
-    assert caught.value.hint == "it needs: rm, lstat"
+    assert write_backs(trained) == []
 
 
 def test_values_that_cannot_be_scored_are_named(trained: Project, table: Table) -> None:
     with pytest.raises(OutsideError, match="boston@1 cannot score these rows") as caught:
         predict_row(trained, "boston@1", {"rm": None, "lstat": 1.0})
-    assert caught.value.hint == "columns with nulls: rm"
-    with pytest.raises(OutsideError, match="could not convert string to float"):
-        predict_row(trained, "boston@1", {"rm": "much", "lstat": 1.0})
+    assert caught.value.hint == "columns with nulls or NaN: rm"
+    with pytest.raises(OutsideError, match=r"boston@1 cannot score these rows: .*NaN"):
+        predict_row(trained, "boston@1", {"rm": math.nan, "lstat": 1.0})
+    with pytest.raises(UsageError, match=r"'rm' is not of type double: 'much'; 'lstat' .*: True$") as unfit:
+        predict_row(trained, "boston@1", {"rm": "much", "lstat": True})
+    assert unfit.value.hint == "it needs: rm double, lstat double"
+    for value, why in [
+        (1 << 70, "'rm' is a whole number beyond 64 bits"),
+        (2**53 + 1, "'rm' is not of type double: 9007199254740993"),
+        ({"a": [1]}, r"'rm' is not of type double: \{'a': \[1\]\}"),
+        ([1, "a"], "'rm' is list"),
+    ]:
+        with pytest.raises(UsageError, match=why):
+            predict_row(trained, "boston@1", {"rm": value, "lstat": 1.0})
     with pytest.raises(UsageError, match="not a JSON object"):
         predict_row(trained, "boston@1", [1])  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="price"):
@@ -160,7 +230,9 @@ def test_a_model_of_the_projects_own_class_is_trained_but_not_loaded(trained: Pr
     register_model(trained, run.id, "own")
     with pytest.raises(UsageError, match=r"own@1 is not loaded: .* does not trust: predict_models\.Own") as caught:
         predict_row(trained, "own@1", {"rm": 6.5})
-    assert "what scikit-learn ships" in (caught.value.hint or "")
+    assert "--trust predict_models.Own" in (caught.value.hint or "")
+    trust = Trust(types=frozenset({"predict_models.Own"}))
+    assert predict_row(trained, "own@1", {"rm": 6.5}, trust=trust).rows == 1
 
 
 # --- writing back -----------------------------------------------------------------------------------------------------
@@ -335,6 +407,6 @@ def test_a_missing_column_is_named_before_a_run_begins(trained: Project, tmp_pat
 
     root = tmp_path / "thin"
     write_deltalake(root, pa.table({"rm": [6.1], "medv": pa.array([None], pa.float64())}))
-    with pytest.raises(UsageError, match="needs columns that are missing: 'lstat'"):
+    with pytest.raises(UsageError, match="'lstat' is missing"):
         fill_table(trained, "boston@1", Table("thin", root), "medv")
     assert write_backs(trained) == []

@@ -3,6 +3,8 @@
 Their names and times are such that the canonical order of files is the order in which the rows were given.
 """
 
+import hashlib
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,6 +26,9 @@ ROWS_PER_FILE = 1 << 20
 LONGEST_STATISTIC = 32
 """Longer texts are left out of a file's minimum and maximum."""
 
+_LARGEST_DICTIONARY = 1 << 16
+"""In bytes. Arrow tries a dictionary on each column, and of numbers that hardly repeat a large one takes most time."""
+
 _FIVE_DIGITS = 100_000
 
 
@@ -43,8 +48,42 @@ def writing_parts(
         undo.pop_all()
 
 
+class HashingFile(io.RawIOBase):
+    """A file that is written from its begin to its end, and the sha256 of what went into it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """In hex, of all that was written so far."""
+        return self._hash.hexdigest()
+
+    def writable(self) -> bool:
+        """It is written only."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write and hash the bytes."""
+        self._hash.update(data)
+        return self._stream.write(data)
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self._stream.tell()
+
+    def sync(self) -> None:
+        """Put what was written on disk. Raises `OSError`."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+
 class Parts:
-    """The data files of one write, numbered in the order of their rows."""
+    """The data files of one write, numbered in the order of their rows.
+
+    `digests` has the sha256 of each by its path: of the bytes as they were written.
+    """
 
     def __init__(self, root: Path, schema: "pa.Schema", modified: int, rows_per_file: int) -> None:
         self.root = root
@@ -52,6 +91,7 @@ class Parts:
         self.modified = modified
         self.rows_per_file = rows_per_file
         self.adds: list[AddAction] = []
+        self.digests: dict[str, str] = {}
         self._paths: list[Path] = []
         self._write_id = uuid4()
 
@@ -79,10 +119,11 @@ class Parts:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o644), "wb") as stream:
             self._paths.append(path)
-            stats = _write_parquet(stream, self.schema, batches)
-            stream.flush()
-            os.fsync(stream.fileno())
-            size = stream.tell()
+            file = HashingFile(stream)
+            stats = _write_parquet(file, self.schema, batches)
+            file.sync()
+            size = file.tell()
+        self.digests[name] = file.sha256
         # files are ordered by time and then by path, and as text 100000 comes before 99999
         modified = self.modified + number // _FIVE_DIGITS
         self.adds.append(AddAction(name, size, dict(partition), modified, True, stats))
@@ -106,19 +147,39 @@ def _chunks(batches: "Iterable[pa.RecordBatch]", rows: int) -> "Iterator[Iterato
         yield chunk()
 
 
-def _write_parquet(stream: BinaryIO, schema: "pa.Schema", batches: "Iterable[pa.RecordBatch]") -> str:
-    """Write one file; returns its statistics as the log has them."""
+def _write_parquet(stream: HashingFile, schema: "pa.Schema", batches: "Iterable[pa.RecordBatch]") -> str:
+    """Write one file; returns its statistics as the log has them. A batch is written while the next is made."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     floats = [field.name for field in schema if str(field.type) in {"float", "double"}]
     unbounded: set[str] = set()
     collected: list[Any] = []
-    with pq.ParquetWriter(stream, schema, compression="snappy", metadata_collector=collected) as writer:
+
+    def write(batch: "pa.RecordBatch") -> None:
+        writer.write_batch(batch)
+        finite = {name: pc.all(pc.is_finite(batch.column(name))).as_py() for name in floats}
+        unbounded.update(name for name, all_finite in finite.items() if all_finite is False)
+
+    with (
+        pq.ParquetWriter(
+            stream,
+            schema,
+            compression="snappy",
+            metadata_collector=collected,
+            dictionary_pagesize_limit=_LARGEST_DICTIONARY,
+        ) as writer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        written: Future[None] | None = None
         for batch in batches:
-            writer.write_batch(batch)
-            finite = {name: pc.all(pc.is_finite(batch.column(name))).as_py() for name in floats}
-            unbounded |= {name for name, all_finite in finite.items() if all_finite is False}
+            if written is not None:
+                written.result()
+            written = thread.submit(write, batch)
+        if written is not None:
+            written.result()
     return _statistics(collected[0], schema, unbounded)
 
 

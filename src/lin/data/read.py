@@ -4,26 +4,27 @@ A table that declares an order is sorted by it instead. Rows of a pin are parsed
 sha256 was checked. What a reader of tables needs beside these is offered here too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lin.data.columns import column_array, locate_columns, physical_name, stored_fields
+from lin.data.columns import Place, column_array, locate_columns, physical_name, stored_fields
 from lin.data.files import open_data_file
-from lin.data.log import Metadata, Snapshot, require_readable
+from lin.data.log import AddFile, Metadata, Snapshot, require_readable
 from lin.data.pins import missing_file, pinned_metadata, pinned_positions
 from lin.data.schema import arrow_schema, duckdb_type, quote
 from lin.data.sql import altered_file, connect, filter_rows, literal, matching_positions, partition_value, relation
 from lin.data.tables import Table
 from lin.data.vectors import read_deleted
 from lin.errors import OutsideError, UsageError, nearest
-from lin.records import Pin, digest
+from lin.records import DataFile, Pin, digest
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = [
     "arrow_schema",
@@ -38,7 +39,12 @@ __all__ = [
     "read_version",
     "relation",
     "sort_rows",
+    "stream_file",
+    "stream_pin",
 ]
+
+BATCH = 1 << 16
+"""So many rows at most are in a batch of a stream: where a file is cut depends on the file alone."""
 
 
 def read_version(table: Table, version: int | None = None) -> "tuple[Snapshot, pa.Table]":
@@ -50,13 +56,7 @@ def read_version(table: Table, version: int | None = None) -> "tuple[Snapshot, p
     """
     snapshot = table.log.snapshot(version)
     require_readable(table.log, snapshot)
-    parts = []
-    for file in snapshot.files:
-        data = _read_bytes(table, file.path, snapshot.version)
-        if len(data) != file.bytes:
-            raise altered_file(f"data file {file.path!r} of {table.name}@{snapshot.version}", len(data), file.bytes)
-        find = partial(read_deleted, table.root, file.vector, of=file.path) if file.vector else None
-        parts.append(_Part(file.path, file.partition, data, find))
+    parts = [_open_part(table, file, snapshot.version) for file in snapshot.files]
     return snapshot, _rows(table, snapshot.metadata, parts)
 
 
@@ -67,17 +67,37 @@ def read_pin(table: Table, pin: Pin) -> "pa.Table":
         OutsideError: names the file that is missing, altered or refused, or the feature that lin lacks.
     """
     metadata = pinned_metadata(table, pin)
-    parts = []
+    return _rows(table, metadata, [_open_pinned(table, file) for file in pin.files])
+
+
+def stream_pin(table: Table, pin: Pin, *, columns: Collection[str] | None = None) -> "Iterator[pa.RecordBatch]":
+    """The rows of a pin as written, whatever order the table declares, in batches of at most `BATCH` rows.
+
+    Only `columns` of them (default: all), in their order. One data file at a time is in memory, as it lies on disk,
+    and these bytes are checked before a row of it is seen; of what is in it, one batch or group of rows.
+
+    Raises:
+        OutsideError: as `read_pin`, when the rows before were handed out already.
+    """
+    metadata = pinned_metadata(table, pin)
     for file in pin.files:
-        data = _read_bytes(table, file.path)
-        if digest(data) != file.sha256:
-            raise OutsideError(
-                f"data file {file.path!r} of table '{table.name}' was altered: its sha256 is not as pinned",
-                hint="restore that file from a backup of the table",
-            )
-        find = partial(pinned_positions, table, file) if file.vector else None
-        parts.append(_Part(file.path, file.partition, data, find))
-    return _rows(table, metadata, parts)
+        yield from stream_file(table, metadata, file, columns=columns)
+
+
+def stream_file(
+    table: Table,
+    metadata: Metadata,
+    file: AddFile | DataFile,
+    *,
+    version: int | None = None,
+    columns: Collection[str] | None = None,
+) -> "Iterator[pa.RecordBatch]":
+    """The rows of one data file in the table's columns, as `stream_pin`.
+
+    A pinned file is checked by its sha256; one that the log of `version` names, by its size alone.
+    """
+    part = _open_pinned(table, file) if isinstance(file, DataFile) else _open_part(table, file, version)
+    yield from _parse_batches(part, metadata, columns)
 
 
 def sort_rows(rows: "pa.Table", order: Iterable[str]) -> "pa.Table":
@@ -119,6 +139,25 @@ class _Part(msgspec.Struct, frozen=True):
     find_deleted: "Callable[..., np.ndarray[Any, np.dtype[np.int64]]] | None" = None
 
 
+def _open_part(table: Table, file: AddFile, version: int | None) -> _Part:
+    data = _read_bytes(table, file.path, version)
+    if len(data) != file.bytes:
+        raise altered_file(f"data file {file.path!r} of {table.name}@{version}", len(data), file.bytes)
+    find = partial(read_deleted, table.root, file.vector, of=file.path) if file.vector else None
+    return _Part(file.path, file.partition, data, find)
+
+
+def _open_pinned(table: Table, file: DataFile) -> _Part:
+    data = _read_bytes(table, file.path)
+    if digest(data) != file.sha256:
+        raise OutsideError(
+            f"data file {file.path!r} of table '{table.name}' was altered: its sha256 is not as pinned",
+            hint="restore that file from a backup of the table",
+        )
+    find = partial(pinned_positions, table, file) if file.vector else None
+    return _Part(file.path, file.partition, data, find)
+
+
 def _rows(table: Table, metadata: Metadata, parts: "list[_Part]") -> "pa.Table":
     import pyarrow as pa
 
@@ -130,35 +169,84 @@ def _rows(table: Table, metadata: Metadata, parts: "list[_Part]") -> "pa.Table":
 def _parse(part: _Part, wanted: "pa.Schema", metadata: Metadata) -> "pa.Table":
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        # old writers keep times as 96-bit numbers, which are microseconds in Delta
-        file = pq.ParquetFile(pa.BufferReader(part.data), coerce_int96_timestamp_unit="us").read()
-        rows = pa.Table.from_arrays(_columns(file, wanted, metadata, part), schema=wanted)
-        rows.validate(full=True)  # a text need not be UTF-8, nor a decimal have as few digits as it says
+        file = _open_parquet(part).read()
+        rows = _conform(file, wanted, metadata, part, _places(part, file.schema, metadata))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise OutsideError(f"data file {part.path!r} cannot be read: {error}") from error
+        raise _unreadable(part, error) from error
     if part.find_deleted is None:
         return rows
     deleted = part.find_deleted(within=rows.num_rows)
     return rows.take(np.setdiff1d(np.arange(rows.num_rows), deleted, assume_unique=True))
 
 
-def _columns(file: "pa.Table", wanted: "pa.Schema", metadata: Metadata, part: _Part) -> "list[pa.ChunkedArray]":
+def _parse_batches(part: _Part, metadata: Metadata, columns: Collection[str] | None) -> "Iterator[pa.RecordBatch]":
+    import numpy as np
     import pyarrow as pa
 
+    whole = arrow_schema(metadata.schema)
+    wanted = whole if columns is None else pa.schema([whole.field(name) for name in columns])
+    try:
+        parquet = _open_parquet(part)
+        places = _places(part, parquet.schema_arrow, metadata)
+        count = parquet.metadata.num_rows
+        deleted = part.find_deleted(within=count) if part.find_deleted else np.empty(0, np.int64)
+        at = 0
+        for batch in parquet.iter_batches(BATCH, columns=_projection(wanted, places)):
+            rows = _conform(pa.Table.from_batches([batch]), wanted, metadata, part, places)
+            gone = deleted[(deleted >= at) & (deleted < at + batch.num_rows)] - at
+            at += batch.num_rows
+            if len(gone):
+                rows = rows.take(np.setdiff1d(np.arange(rows.num_rows), gone, assume_unique=True))
+            yield from rows.combine_chunks().to_batches()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(part, error) from error
+
+
+def _open_parquet(part: _Part) -> "pq.ParquetFile":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # old writers keep times as 96-bit numbers, which are microseconds in Delta
+    return pq.ParquetFile(pa.BufferReader(part.data), coerce_int96_timestamp_unit="us")
+
+
+def _unreadable(part: _Part, error: Exception) -> OutsideError:
+    return OutsideError(f"data file {part.path!r} cannot be read: {error}")
+
+
+def _places(part: _Part, found: "pa.Schema", metadata: Metadata) -> dict[str, Place]:
     names = [field["name"] for field in stored_fields(metadata)]
-    places = dict(zip(names, locate_columns(part.path, file.schema, metadata), strict=True))
+    return dict(zip(names, locate_columns(part.path, found, metadata), strict=True))
+
+
+def _projection(wanted: "pa.Schema", places: dict[str, Place]) -> list[str] | None:
+    """The columns of the file to read, None for all: to Parquet a dot in a name may stand for a part of a column."""
+    names = [places[name].name for name in wanted.names if name in places]
+    known = [name for name in names if name is not None]
+    return None if not known or any("." in name for name in known) else known
+
+
+def _conform(
+    file: "pa.Table", wanted: "pa.Schema", metadata: Metadata, part: _Part, places: dict[str, Place]
+) -> "pa.Table":
+    """Rows of the file in the table's columns, each value looked at."""
+    import pyarrow as pa
+
+    told = {field["name"]: field for field in metadata.schema["fields"]}
     columns = []
-    for field, told in zip(wanted, metadata.schema["fields"], strict=True):
+    for field in wanted:
+        kind = told[field.name]["type"]
         if field.name in places:
-            columns.append(column_array(file, field, told["type"], places[field.name]))
+            columns.append(column_array(file, field, kind, places[field.name]))
         else:
-            name = physical_name(told, metadata.mapping)
-            value = partition_value(part.path, part.partition, name, told["type"])
+            name = physical_name(told[field.name], metadata.mapping)
+            value = partition_value(part.path, part.partition, name, kind)
             columns.append(pa.chunked_array([pa.repeat(value, file.num_rows)]))
-    return columns
+    rows = pa.Table.from_arrays(columns, schema=wanted)
+    rows.validate(full=True)  # a text need not be UTF-8, nor a decimal have as few digits as it says
+    return rows
 
 
 def _read_bytes(table: Table, path: str, version: int | None = None) -> bytes:

@@ -6,10 +6,9 @@ order they are given in: that is the canonical order of the new version.
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lin.data.casts import arrow_fields, cast_exactly, conform, delta_schema, delta_type, extend_schema
-from lin.data.columns import column_array, locate_columns, stored_fields
 from lin.data.commit import (
     Attribution,
     acknowledge,
@@ -23,16 +22,16 @@ from lin.data.commit import (
     require_writable,
     table_exists,
 )
-from lin.data.files import open_data_file
 from lin.data.log import AddFile, Snapshot
 from lin.data.parts import ROWS_PER_FILE, writing_parts
-from lin.data.pins import missing_file
+from lin.data.read import stream_file
 from lin.data.schema import arrow_schema
 from lin.data.tables import Table
 from lin.errors import OutsideError, UsageError
+from lin.records import DataFile, Pin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     import pyarrow as pa
     from deltalake.transaction import AddAction
@@ -100,20 +99,72 @@ def fill_column(
         UsageError: the values are not as many as the rows, do not fit the column exactly, or fill nothing.
         OutsideError: the table asks of its writers what lin does not do, or the file system failed.
     """
+    return rewrite_column(table, base, _Filler(table, column, values), attribution, now_ms=now_ms).version
+
+
+class ColumnChange(Protocol):
+    """What to make of one column of a table. `field` tells its type, where the table does not have it yet."""
+
+    @property
+    def field(self) -> "pa.Field":
+        """The column's name, and its type where it is a new one."""
+
+    def change(self, batch: "pa.RecordBatch") -> "pa.Array":
+        """The column for the next rows, which have all columns that the table has, in the type that it has there."""
+
+    def finish(self) -> None:
+        """Called after the last row, before the commit: what is raised here leaves the table as it was."""
+
+
+class Written(NamedTuple):
+    """A version that was written, and the sha256 of each of its data files by its path."""
+
+    version: int
+    digests: dict[str, str]
+
+
+def rewrite_column(
+    table: Table,
+    base: Snapshot,
+    column: ColumnChange,
+    attribution: Attribution,
+    *,
+    now_ms: int,
+    pin: Pin | None = None,
+) -> Written:
+    """Commit a version in which one column is what `column` makes of it, batch by batch; all else stays as it is.
+
+    The rows come in the order of the files of `base`. With its `pin`, they are parsed from the bytes that it names.
+
+    Raises:
+        ConflictError: `base` is not the newest version any more; nothing was changed.
+        OutsideError: the table asks of its writers what lin does not do, or the file system failed.
+    """
     require_writable(table, base)
     _require_plain(table, base)
-    if column in base.metadata.partition_columns:
-        raise OutsideError(f"'{column}' is a partition column of table '{table.name}', and lin does not fill these")
-    filler = _Filler(table, column, values)
-    new = [] if column in base.metadata.columns else [filler.field]
-    wanted = extend_schema(table, base, new)
-    stored = [field for field in arrow_schema(wanted) if field.name not in base.metadata.partition_columns]
+    field, partitioned = column.field, base.metadata.partition_columns
+    if field.name in partitioned:
+        raise OutsideError(f"'{field.name}' is a partition column of table '{table.name}', and lin does not fill these")
+    wanted = extend_schema(table, base, [] if field.name in base.metadata.columns else [field])
+    stored = arrow_fields([each for each in arrow_schema(wanted) if each.name not in partitioned])
     require_head(table, base)
-    with writing_parts(table.root, arrow_fields(stored), now_ms) as parts:
-        for partition, files in groupby(base.files, key=lambda file: file.partition):
-            parts.write((filler.fill(b) for file in files for b in _read(table, base, file, parts.schema)), partition)
-        filler.check_end()
-    return commit_rows(table, base, parts.adds, wanted, attribution)
+    files: Sequence[AddFile | DataFile] = base.files if pin is None else pin.files
+    with writing_parts(table.root, stored, now_ms) as parts:
+        for partition, alike in groupby(files, key=lambda file: file.partition):
+            rows = (rows for file in alike for rows in stream_file(table, base.metadata, file, version=base.version))
+            parts.write((_with_column(batch, column, stored) for batch in rows), partition)
+        column.finish()
+    return Written(commit_rows(table, base, parts.adds, wanted, attribution), parts.digests)
+
+
+def _with_column(batch: "pa.RecordBatch", column: ColumnChange, stored: "pa.Schema") -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    name = column.field.name
+    changed = column.change(batch)
+    return pa.RecordBatch.from_arrays(
+        [changed if each.name == name else batch.column(each.name) for each in stored], schema=stored
+    )
 
 
 def write_files(
@@ -156,8 +207,8 @@ class _Filler:
         self.rows = 0
         self.filled = 0
 
-    def fill(self, batch: "pa.RecordBatch") -> "pa.RecordBatch":
-        """The rows, with the next values where the column is null."""
+    def change(self, batch: "pa.RecordBatch") -> "pa.Array":
+        """The column, with the next values where it is null."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -165,17 +216,14 @@ class _Filler:
         self.rows += batch.num_rows
         if len(given) < batch.num_rows:
             raise self._wrong_length("fewer")
-        index = batch.schema.get_field_index(self.field.name)
-        current = batch.column(index)
+        current = current_column(batch, self.field)
         wanted = pc.and_(pc.is_null(current), pc.is_valid(given))
         used = pc.if_else(wanted, given, pa.scalar(None, given.type))
         self.filled += len(used) - used.null_count
-        hint = f"write them to another column, such as '{self.field.name}_predicted'"
-        filled = pc.coalesce(current, cast_exactly(used, current.type, self.field.name, hint=hint))
-        return batch.set_column(index, batch.schema.field(index), filled)
+        return pc.coalesce(current, fit_column(used, current.type, self.field.name))
 
-    def check_end(self) -> None:
-        """To be called after the last row. Raises `UsageError`."""
+    def finish(self) -> None:
+        """Raises `UsageError` where there are more values than rows, or nothing was filled."""
         if self.rows != len(self.values):
             raise self._wrong_length("more")
         if not self.filled:
@@ -188,32 +236,20 @@ class _Filler:
         return UsageError(f"there are {which} values ({len(self.values)}) than table '{self.table.name}' has rows")
 
 
+def current_column(batch: "pa.RecordBatch", field: "pa.Field") -> "pa.Array":
+    """What a table has in a column now: nulls where the column is a new one."""
+    import pyarrow as pa
+
+    names = batch.schema.names
+    return batch.column(field.name) if field.name in names else pa.nulls(batch.num_rows, field.type)
+
+
+def fit_column(values: "pa.Array", kind: "pa.DataType", column: str) -> "pa.Array":
+    """The values in the type of the column that they go to. Raises `UsageError` where one would change."""
+    return cast_exactly(values, kind, column, hint=f"write them to another column, such as '{column}_predicted'")
+
+
 def _one_array(values: "pa.ChunkedArray") -> Any:
     import pyarrow as pa
 
     return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
-
-
-def _read(table: Table, base: Snapshot, file: AddFile, schema: "pa.Schema") -> "Iterator[pa.RecordBatch]":
-    """The rows of a data file in their order; a column that the file lacks is null."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    kinds = {field["name"]: field["type"] for field in stored_fields(base.metadata)}
-    try:
-        with open_data_file(table.root, file.path) as stream:
-            parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
-            places = dict(zip(kinds, locate_columns(file.path, parquet.schema_arrow, base.metadata), strict=True))
-            for batch in parquet.iter_batches():
-                rows = pa.Table.from_batches([batch])
-                columns = [
-                    column_array(rows, field, kinds[field.name], places[field.name])
-                    if field.name in kinds
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in schema
-                ]
-                yield from pa.Table.from_arrays(columns, schema=schema).to_batches()
-    except FileNotFoundError:
-        raise missing_file(table, file.path, base.version) from None
-    except (pa.ArrowException, OSError) as error:
-        raise OutsideError(f"data file {file.path!r} of table '{table.name}' cannot be read: {error}") from error

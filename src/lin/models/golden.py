@@ -11,9 +11,8 @@ from lin.data.tables import Table
 from lin.errors import OutsideError, UsageError
 from lin.project import Project
 from lin.records import Environment, Pin, TableRef, decode
-from lin.runs.fit import MODEL
 from lin.runs.golden import write_golden
-from lin.runs.persist import inspect_model, load_model
+from lin.runs.persist import MODEL, PICKLED_MODEL, inspect_model, load_model
 from lin.runs.query import RunInfo
 from lin.runs.score import predict_golden, sample_rows
 
@@ -29,6 +28,8 @@ def make_golden(project: Project, run: RunInfo) -> bytes:
             trusts. OutsideError: other libraries, a table that is gone, a file that is no model.
     """
     artifact = run.artifact(MODEL)
+    if artifact is None and run.artifact(PICKLED_MODEL):
+        raise UsageError("its model is a pickle, which runs code when it is loaded")
     if artifact is None or not run.table_inputs:
         raise UsageError("the run read no table" if artifact else f"the run has no {MODEL}")
     data = project.store.blobs.read(artifact.sha256)

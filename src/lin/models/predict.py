@@ -1,240 +1,224 @@
-"""Scoring with a registered model: a row, a file, or a table version, and writing predictions back into a table.
+"""Scoring with a model version: one row, or the rows of a file or a table version as they pass.
 
-A write-back is a recorded run with the model version as input and the new table version as output, so that every
-predicted cell can be traced to the model that wrote it.
+A scored table or file is a recorded run, with the model version and what was read as inputs and the file that was
+written as output, so that an old prediction can be traced. However many rows there are, few are in memory.
 """
 
-import time
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from lin.data.load import load_source
-from lin.data.read import filter_rows, matching_positions, read_pin, read_version
+from lin.data.pins import pinned_metadata
+from lin.data.read import arrow_schema, check_order, stream_pin
+from lin.data.stream import Condition, Source, open_condition, open_source
 from lin.data.tables import Table
-from lin.data.write import fill_column
-from lin.errors import OutsideError, UsageError, nearest
-from lin.models.fold import ModelVersion
-from lin.models.golden import DECISIVE, version_here
-from lin.models.registry import find_version, read_registry
-from lin.numbers import to_json
+from lin.errors import UsageError
+from lin.models.answers import Answered, Kept, Predictions, Report, pour, sort_answers
+from lin.models.fill import Fill, fill_table
+from lin.models.scorer import Scorer
+from lin.models.sink import check_output
 from lin.project import Project
-from lin.records import Environment, ModelRef, decode
-from lin.runs.evaluate import FOREIGN
-from lin.runs.persist import load_model
-from lin.runs.query import RunInfo, read_run
-from lin.runs.writes import pin_input, record_write
+from lin.records import FileRef
+from lin.runs.record import Recorder
+from lin.runs.trust import NOBODY, Trust
+from lin.runs.writes import pin_input, recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
-MOST_NAMED = 5
-"""As many missing columns are named in a message."""
+__all__ = ["Fill", "Predictions", "Scorer", "fill_table", "predict_file", "predict_row", "predict_table"]
 
 
-class Predictions(msgspec.Struct, frozen=True, kw_only=True):
-    """Predictions in the order of the rows; `keys` holds the table's key of each row, where there is one."""
+def predict_row(project: Project, reference: str, row: Mapping[str, Any], *, trust: Trust = NOBODY) -> Predictions:
+    """Score one row given as a map from column to value; nothing is recorded.
 
-    model: str
-    table: str | None
-    version: int | None
-    rows: int
-    predictions: list[Any]
-    keys: dict[str, list[Any]]
-
-
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """A write-back: how many rows of a column were filled, and the version that this made (None: nothing to fill)."""
-
-    model: str
-    table: str
-    column: str
-    filled: int
-    base: int
-    version: int | None
-    run: str | None
-
-
-class Scorer:
-    """A model version with its file loaded and the columns that it needs."""
-
-    def __init__(self, project: Project, reference: str) -> None:
-        """Load `reference`.
-
-        Raises:
-            NotFoundError: no such version. UsageError: its file needs types that lin does not trust.
-            OutsideError: its file is damaged, or does not go with the installed libraries.
-        """
-        self.version: ModelVersion = find_version(read_registry(project.store), reference)
-        run = read_run(project.store, self.version.run)
-        try:
-            self._model = load_model(project.store.blobs.read(self.version.sha256))
-        except UsageError as error:
-            raise _explain(project, self.version, run, error) from error
-        recorded = run.features
-        # a program that logged its own model recorded no features; the model may know them
-        self.features = recorded or [str(name) for name in getattr(self._model, "feature_names_in_", ())]
-
-    def score(self, rows: "pa.Table") -> Any:
-        """The predictions for the rows, a NumPy array of one per row.
-
-        Raises:
-            UsageError: columns are missing. OutsideError: the model cannot score these values.
-        """
-        missing = [name for name in self.features if name not in rows.column_names]
-        if missing:
-            named = ", ".join(f"'{name}'" for name in missing[:MOST_NAMED]) + ", …" * (len(missing) > MOST_NAMED)
-            raise UsageError(
-                f"model {self.version.reference} needs columns that are missing: {named}",
-                hint=nearest(missing[0], rows.column_names, instead=f"it needs: {', '.join(self.features)}"),
-            )
-        frame = rows.select(self.features).to_pandas()
-        try:
-            return self._model.predict(frame)
-        except FOREIGN as error:
-            empty = [name for name in self.features if frame[name].isna().any()]
-            raise OutsideError(
-                f"model {self.version.reference} cannot score these rows: {str(error).splitlines()[0]}",
-                hint=f"columns with nulls: {', '.join(empty)}" if empty else None,
-            ) from error
-
-
-def predict_row(project: Project, reference: str, row: Mapping[str, Any]) -> Predictions:
-    """Score one row given as a map from column to value; columns that the model does not need are ignored."""
+    Raises:
+        UsageError: it does not fit the model's signature. OutsideError: the model cannot score its values.
+    """
     import pyarrow as pa
 
-    scorer = Scorer(project, reference)
+    scorer = Scorer(project, reference, trust=trust)
     if not isinstance(row, Mapping):
         raise UsageError("the row is not a JSON object", hint="--row '{\"COLUMN\": 1.5}'")
-    try:
-        rows = pa.Table.from_pylist([dict(row)])
-    except pa.ArrowException as error:
-        raise UsageError(f"the row cannot be read: {error}") from error
-    return _predictions(scorer, rows, scorer.score(rows))
+    columns = {name: _one_value(name, value) if name in scorer.features else pa.nulls(1) for name, value in row.items()}
+    answers = scorer.answer(pa.RecordBatch.from_pydict(columns))
+    kept = Kept(None)
+    kept.add(Answered(answers, answers))
+    return _result(scorer, kept, row)
 
 
-def predict_file(project: Project, reference: str, path: Path) -> Predictions:
-    """Score the rows of a CSV, Parquet or JSON file."""
-    import pyarrow as pa
+def predict_file(
+    project: Project,
+    reference: str,
+    path: Path,
+    *,
+    output: Path | None = None,
+    keep: int | None = None,
+    trust: Trust = NOBODY,
+    report: Report | None = None,
+) -> Predictions:
+    """Score the rows of a CSV, Parquet or JSON file, as a run.
 
-    scorer = Scorer(project, reference)
-    loaded = load_source(path)
-    rows = loaded if isinstance(loaded, pa.Table) else loaded.read_all()
-    return _predictions(scorer, rows, scorer.score(rows))
+    Args:
+        project: where the run is recorded.
+        reference: the model version.
+        path: the file. Of a CSV file the model's columns are read in the types that the model takes, if it tells them.
+        output: a CSV, Parquet or JSON-lines file that gets every column of the file, and the answers.
+        keep: how many predictions the result holds; None for all, which are `MOST_KEPT` at most.
+        trust: whose code may run.
+        report: is told as rows pass.
+
+    Raises:
+        NotFoundError: no such file. UsageError: it cannot be read, or does not fit the model's signature.
+        OutsideError: the model cannot score it.
+    """
+    scorer = _prepare(project, reference, trust, output)
+    is_typed = all(column.type is not None for column in scorer.signature.inputs)
+    kept = Kept(keep if output is None else 0)
+    with open_source(path, as_text=is_typed) as source:
+        batches = _check_file(scorer, source)
+        read = FileRef(path=_relative(project, path), sha256=source.sha256, bytes=source.bytes)
+        name = f"{scorer.reference} over {path.name}"
+        with recording(project, kind="predict", name=name, inputs=[read, scorer.ref]) as run:
+            _deliver(project, run, _answer_file(scorer, source, batches, report), kept, output, source.schema)
+    return _result(scorer, kept, source.schema.names, file=str(path), output=_text(output), run=run.id)
 
 
 def predict_table(
-    project: Project, reference: str, table: Table, *, version: int | None = None, where: str | None = None
-) -> Predictions:
-    """Score the rows of a table version, those that fulfil the SQL condition `where`, in canonical order."""
-    scorer = Scorer(project, reference)
-    snapshot, rows = read_version(table, version)
-    kept = filter_rows(rows, where) if where else rows
-    keys = {name: kept.column(name).to_pylist() for name in table.key}
-    scores = scorer.score(kept) if kept.num_rows else []
-    return _predictions(scorer, kept, scores, table=table.name, version=snapshot.version, keys=keys)
-
-
-def fill_table(
     project: Project,
     reference: str,
     table: Table,
-    column: str,
     *,
+    version: int | None = None,
     where: str | None = None,
-    reason: str | None = None,
-) -> Fill:
-    """Write the model's predictions into the nulls of `column`, as a new version of `table`.
+    output: Path | None = None,
+    keep: int | None = None,
+    trust: Trust = NOBODY,
+    report: Report | None = None,
+) -> Predictions:
+    """Score the rows of a table version for which `where` is true, in canonical order, as a run.
 
-    Rows are matched by their place in the version that was read; that version must still be the newest when the new
-    one is committed. No other row or column changes, and no row moves.
-
-    Raises:
-        ConflictError: somebody wrote to the table meanwhile; nothing was changed.
+    `output` gets the table's key and the answers; other arguments and errors are those of `predict_file`. By the order
+    that a table declares, key and answers alone are sorted, on disk where they are many.
     """
-    import numpy as np
+    scorer = _prepare(project, reference, trust, output)
+    pin, read = pin_input(project, table, version)
+    schema = arrow_schema(pinned_metadata(table, pin).schema)
+    scorer.check(schema.names, next(stream_pin(table, pin, columns=None), None))
+    carried = list(dict.fromkeys([*table.key, *check_order(schema, table.order)]))
+    columns = None if where else [each for each in schema.names if each in {*carried, *scorer.features}]
+    kept = Kept(keep if output is None else 0, table.key)
+    with open_condition(where, schema) if where else nullcontext() as condition:
+        name, params = f"{scorer.reference} over {table.name}@{read.version}", {"where": where} if where else {}
+        with recording(project, kind="predict", name=name, inputs=[read, scorer.ref], params=params) as run:
+            passing = _passing(stream_pin(table, pin, columns=columns), read.rows, report)
+            answered = _answer_rows(scorer, passing, condition, carried)
+            if table.order:
+                answered = sort_answers(answered, table.order)
+            with_key = (Answered(rows.select(list(table.key)), answers) for rows, answers in answered)
+            _deliver(project, run, with_key, kept, output, _some(schema, table.key))
+    others = [each for each in schema.names if each not in table.key]
+    return _result(scorer, kept, others, table=table.name, version=read.version, output=_text(output), run=run.id)
+
+
+def _prepare(project: Project, reference: str, trust: Trust, output: Path | None) -> Scorer:
+    if output is not None:
+        check_output(output)
+    return Scorer(project, reference, trust=trust)
+
+
+def _check_file(scorer: Scorer, source: Source) -> "Iterator[pa.RecordBatch]":
+    """Refuse a file of which columns do not fit, before a run begins; returns its rows."""
+    first = next(source.batches, None)
+    scorer.check(source.schema.names, first, first=1, text=source.text)
+    return source.batches if first is None else chain([first], source.batches)
+
+
+def _answer_file(
+    scorer: Scorer, source: Source, batches: "Iterable[pa.RecordBatch]", report: Report | None
+) -> Iterator[Answered]:
+    first = 1
+    for batch in _passing(batches, source.rows, report):
+        if batch.num_rows:
+            yield Answered(batch, scorer.answer(batch, first=first, text=source.text))
+        first += batch.num_rows
+
+
+def _answer_rows(
+    scorer: Scorer, batches: "Iterable[pa.RecordBatch]", condition: Condition | None, carried: list[str]
+) -> Iterator[Answered]:
     import pyarrow as pa
 
-    scorer = Scorer(project, reference)
-    written = Table(table.name, table.root, key=table.key)  # as written: a declared order is for reading
-    base = written.log.snapshot()
-    pin, read = pin_input(project, table, base.version)
-    rows = read_pin(written, pin)  # the very bytes that the run will name as its input
-    wanted = matching_positions(rows, where) if where else np.ones(rows.num_rows, dtype=bool)
-    if column in rows.column_names:
-        wanted &= rows.column(column).is_null().to_numpy()
-    positions = np.flatnonzero(wanted)
-    result = Fill(
-        model=scorer.version.reference,
-        table=table.name,
-        column=column,
-        filled=len(positions),
-        base=base.version,
-        version=None,
-        run=None,
-    )
-    if not len(positions):
-        return result
-    scores = pa.array(scorer.score(rows.take(pa.array(positions))))
-    places = np.full(rows.num_rows, -1)
-    places[positions] = np.arange(len(positions))
-    values = scores.take(pa.array(places, mask=~wanted))
-    model = ModelRef(model=scorer.version.model, version=scorer.version.version, sha256=scorer.version.sha256)
-    run, version = record_write(
-        project,
-        table,
-        lambda attribution: fill_column(written, base, column, values, attribution, now_ms=_now_ms()),
-        kind="predict",
-        name=f"{scorer.version.reference} into {table.name}.{column}",
-        reason=reason or f"nulls of {column} filled with predictions of {scorer.version.reference}",
-        inputs=[read, model],
-        params={"column": column, "rows": len(positions)},
-        model=scorer.version.reference,
-    )
-    return msgspec.structs.replace(result, version=version.version, run=run)
+    for batch in batches:
+        rows = batch if condition is None else batch.filter(pa.array(condition.holds(batch)))
+        if rows.num_rows:
+            yield Answered(rows.select(carried), scorer.answer(rows))
 
 
-def _explain(project: Project, version: ModelVersion, run: RunInfo, error: UsageError) -> UsageError:
-    """Why the model is not loaded: other libraries call their own things by other names."""
-    others = [f"--with {name}=={made}" for name, made in _made_with(project, run).items() if made != version_here(name)]
-    hint = "lin scores with what scikit-learn ships; load a model of your own classes in a program of yours"
-    if others:
-        hint = f"other libraries made it; in these it may load: lin predict {version.reference} … {' '.join(others)}"
-    return UsageError(f"model {version.reference} is not loaded: {error.message}", hint=hint)
+def _passing(
+    batches: "Iterable[pa.RecordBatch]", rows: int | None, report: Report | None
+) -> "Iterator[pa.RecordBatch]":
+    """The batches, each reported when it was dealt with."""
+    passed = 0
+    for batch in batches:
+        yield batch
+        passed += batch.num_rows
+        if report is not None:
+            report(passed, rows)
 
 
-def _made_with(project: Project, run: RunInfo) -> dict[str, str]:
-    if run.environment is None:
-        return {}
-    environment = decode(project.store.blobs.read(run.environment), Environment, where=f"environment of run {run.id}")
-    return {package.name: package.version for package in environment.packages if package.name in DECISIVE}
+def _deliver(
+    project: Project,
+    run: Recorder,
+    answered: Iterable[Answered],
+    kept: Kept,
+    output: Path | None,
+    schema: "pa.Schema",
+) -> None:
+    """Let the answers go where they belong, and tell the run."""
+    written = pour(answered, kept, output, schema)
+    run.log_param("rows", kept.rows)
+    if output is not None and written is not None:
+        run.log_output(FileRef(path=_relative(project, output), sha256=written.sha256, bytes=written.bytes))
 
 
-def _predictions(
-    scorer: Scorer,
-    rows: "pa.Table",
-    scores: Any,
-    *,
-    table: str | None = None,
-    version: int | None = None,
-    keys: dict[str, list[Any]] | None = None,
-) -> Predictions:
+def _result(scorer: Scorer, kept: Kept, columns: Iterable[str], **told: Any) -> Predictions:
     return Predictions(
-        model=scorer.version.reference,
-        table=table,
-        version=version,
-        rows=rows.num_rows,
-        predictions=[to_json(v) if isinstance(v, float) else v for v in _plain(scores)],
-        keys=keys or {},
+        model=scorer.reference,
+        rows=kept.rows,
+        predictions=kept.predictions,
+        probabilities=kept.probabilities,
+        keys=kept.keys,
+        extra=scorer.signature.unknown(columns),
+        **told,
     )
 
 
-def _plain(scores: Any) -> list[Any]:
-    return list(scores.tolist()) if hasattr(scores, "tolist") else list(scores)
+def _one_value(name: str, value: Any) -> "pa.Array":
+    """A column of one row. Raises `UsageError` for what no column can hold."""
+    import pyarrow as pa
+
+    try:
+        return pa.array([value])
+    except OverflowError as error:
+        raise UsageError(f"the row cannot be read: '{name}' is a whole number beyond 64 bits: {value}") from error
+    except (pa.ArrowException, UnicodeEncodeError) as error:
+        raise UsageError(f"the row cannot be read: '{name}' is {type(value).__name__} {value!r}") from error
 
 
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+def _some(schema: "pa.Schema", names: Iterable[str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema([schema.field(name) for name in names])
+
+
+def _relative(project: Project, path: Path) -> str:
+    """The path from the project's folder, as records have it."""
+    return Path(os.path.relpath(path.resolve(), project.root.resolve())).as_posix()
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
