@@ -65,6 +65,32 @@ def test_a_program_may_have_options_like_ours(lin):
     assert result.err == "--json --help\n"
 
 
+def test_data_that_a_model_wrote_is_warned_of_once_for_a_sweep(lin):
+    warnings = [text for text in lin("run", "housing").err.splitlines() if "warning" in text]
+    told = (
+        "173 of 506 values of the target medv in housing@1 were written by boston@1 (housing@1, by ann, run ########)"
+    )
+    assert [hide_ids(text) for text in warnings] == [f"warning: {told}"]
+    runs = lin("runs", "--limit", 3, "--json").json()
+    assert [run["predicted"][0]["rows"] for run in runs] == [173] * 3
+    lin("restore", "housing", "--version", 0)
+    assert "warning" not in lin("run", "housing").err
+    assert lin("runs", "--limit", 1, "--json").json()[0]["predicted"] == []
+
+
+def test_a_program_that_read_such_data_is_warned_of_too(lin, built: Path):
+    program = f"from deltalake import DeltaTable; DeltaTable({str(built / 'data' / 'housing')!r}).to_pyarrow_table()"
+    words = ["run", "--", sys.executable, "-c", program]
+    told = (
+        "173 of 506 values of the column medv in housing@1 were written by boston@1 (housing@1, by ann, run ########)"
+    )
+    assert f"warning: {told}\n" in hide_ids(lin(*words).err)
+    (built / "read.py").write_text(program)
+    with (built / "lineage.toml").open("a") as file:
+        file.write(f"\n[experiments.reading]\ncommand = '{sys.executable} read.py {{n}}'\nparams = {{ n = [1, 2] }}\n")
+    assert hide_ids(lin("run", "reading").err).count(told) == 1
+
+
 def test_failed_fits_come_last_and_make_the_exit_code(lin, built: Path):
     toml = (built / "lineage.toml").read_text()
     (built / "lineage.toml").write_text(toml.replace("alpha = [1.0, 0.1]", "alpha = [-1.0, 0.1]"))
@@ -78,7 +104,7 @@ run       fit               status  error
 on housing@1, 506 rows, those where medv is not null
 next: lin register ######## NAME
 """)
-    progress, warning, *_ = result.err.splitlines()
+    _, progress, warning, *_ = result.err.splitlines()
     assert progress == "1/3 Ridge alpha=-1.0: failed"
     assert warning.startswith("warning: Ridge alpha=-1.0: The 'alpha' parameter of Ridge must be")
     assert result.code == 13
@@ -187,3 +213,7 @@ def test_a_terminal_gets_a_table_that_lives(built: Path):
     assert child.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", got.decode())
     assert re.search(r"done +failed +running +elapsed +best so far *\r\n +1/2 +0 +1 +0:0\d +slow x=0: rmse 2", text)
+
+
+def hide_ids(text: str) -> str:
+    return re.sub(r"\b[0-9a-f]{8}\b", "########", text)

@@ -1,5 +1,6 @@
 """Model files: canonical bytes across processes, exact predictions after loading, and refusals of crafted files."""
 
+import hashlib
 import io
 import json
 import os
@@ -30,7 +31,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from lin.errors import OutsideError, UsageError
 from lin.runs.archive import canonical, read_archive, write_archive
-from lin.runs.persist import dump_model, inspect_model, load_model
+from lin.runs.persist import PICKLED_MODEL, dump_model, inspect_model, load_model, pickle_model
+from lin.runs.trust import Trust
 
 RNG = np.random.RandomState(0)
 X = RNG.rand(60, 3)
@@ -161,8 +163,10 @@ def test_what_would_not_load_again_is_not_stored(model: Any, said: str) -> None:
 def test_an_estimator_that_skops_does_not_know_is_named() -> None:
     from sklearn.cluster import Birch
 
-    with pytest.raises(OutsideError, match="skops cannot store this Birch"):
+    with pytest.raises(OutsideError, match="skops cannot store this Birch") as refused:
         dump_model(Birch(threshold=0.1).fit(X))
+    assert refused.value.hint is not None
+    assert refused.value.hint.startswith("--pickle, or pickle = true")
 
 
 def test_a_class_of_the_program_itself_is_not_stored() -> None:
@@ -191,8 +195,56 @@ def test_a_type_of_the_users_needs_trust(mine: Any) -> None:
     data = dump_model(mine)
     with pytest.raises(UsageError, match=r"does not trust: my_model\.Mine"):
         load_model(data)
-    again = load_model(data, trusted=["my_model.Mine"])
+    again = load_model(data, trust=Trust(types=frozenset({"my_model.Mine"})))
     np.testing.assert_array_equal(again.predict(X), mine.predict(X))
+
+
+def test_what_to_type_is_named_and_opens_the_file(mine: Any) -> None:
+    data = dump_model(mine)
+    with pytest.raises(UsageError) as refused:
+        load_model(data)
+    assert refused.value.hint is not None
+    assert refused.value.hint.endswith(": --trust my_model.Mine")
+    whole = Trust(files=frozenset({hashlib.sha256(data).hexdigest()}))
+    np.testing.assert_array_equal(load_model(data, trust=whole).predict(X), mine.predict(X))
+    other = dump_model(type(mine)(alpha=2.0).fit(X, Y))
+    with pytest.raises(UsageError, match=r"does not trust: my_model\.Mine"):
+        load_model(other, trust=whole)
+
+
+def test_a_pickle_is_loaded_only_by_its_own_bytes(tmp_path: Path) -> None:
+    data = pickle_model(Canary(tmp_path / "mark"))
+    digest = hashlib.sha256(data).hexdigest()
+    elsewhere = Trust(types=frozenset({"builtins.open", "os.mkdir"}), files=frozenset({"0" * 64}))
+    for trust in (Trust(), elsewhere):
+        with pytest.raises(UsageError, match="is a pickle") as refused:
+            load_model(data, path=PICKLED_MODEL, trust=trust)
+        assert refused.value.hint == f"if you know who made it: --trust sha256:{digest}"
+        assert not (tmp_path / "mark").exists()
+    trust = Trust(files=frozenset({digest}))
+    load_model(data, path=PICKLED_MODEL, trust=trust)
+    assert (tmp_path / "mark").exists()
+
+
+def test_a_file_is_what_its_path_says_whoever_trusts_it(tmp_path: Path) -> None:
+    pickled, kept = pickle_model(Canary(tmp_path / "mark")), dump_model(Ridge().fit(X, Y))
+    trust = Trust(files=frozenset(hashlib.sha256(data).hexdigest() for data in (pickled, kept)))
+    with pytest.raises(OutsideError, match="is a pickle"):
+        load_model(pickled, trust=trust)
+    with pytest.raises(OutsideError, match="called a pickle and is none"):
+        load_model(kept, path=PICKLED_MODEL, trust=trust)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_pickle_that_does_not_load_is_no_bug() -> None:
+    data = pickle_model(Ridge())[:-20] + b"."
+    with pytest.raises(OutsideError, match="the pickled model does not load here"):
+        load_model(data, path=PICKLED_MODEL, trust=Trust(files=frozenset({hashlib.sha256(data).hexdigest()})))
+
+
+def test_what_cannot_be_pickled_is_named() -> None:
+    with pytest.raises(OutsideError, match="this FunctionTransformer cannot be pickled"):
+        pickle_model(FunctionTransformer(lambda x: x))
 
 
 def test_looking_into_a_file_imports_nothing() -> None:

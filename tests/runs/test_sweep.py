@@ -167,7 +167,8 @@ def test_fits_in_two_processes_are_those_of_one_bit_for_bit(declared: Project) -
     assert [progress.done for progress in ended] == [1, 2, 3]
     assert max(progress.running for progress in told) == 2
     assert (ended[-1].running, ended[-1].failed, ended[-1].total) == (0, 1, 3)
-    assert [progress.notes for progress in ended if progress.run == two[1]] == [[two[1].error]]
+    notes = [progress.notes for progress in ended if progress.run == two[1]]
+    assert notes == [[f"{two[1].error} (hint: change that parameter)"]]
 
 
 def test_programs_run_at_once_and_their_output_is_kept(declared: Project, capfd: pytest.CaptureFixture[str]) -> None:

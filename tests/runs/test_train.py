@@ -1,6 +1,7 @@
 """The built-in trainer: every number is the one that pandas and scikit-learn give by hand on the same rows."""
 
 import dataclasses
+import hashlib
 import io
 import json
 import subprocess
@@ -22,9 +23,10 @@ from lin.records import Fit, SourceTree, decode
 from lin.runs.add import add_table
 from lin.runs.fit import importing_from
 from lin.runs.golden import GOLDEN
-from lin.runs.persist import dump_model, load_model
+from lin.runs.persist import PICKLED_MODEL, dump_model, load_model
 from lin.runs.query import RunInfo
 from lin.runs.train import MODEL, PREDICTIONS, Progress, name_fit, plan_fits, run_sweep
+from lin.runs.trust import Trust
 
 EveryRun = Callable[..., list[RunInfo]]
 RIDGE, LASSO, LOGISTIC = (f"sklearn.linear_model.{name}" for name in ("Ridge", "Lasso", "LogisticRegression"))
@@ -139,6 +141,24 @@ def test_metrics_predictions_rows_and_model_are_those_by_hand(sweep: Sweep, numb
     assert found["predicted"].to_numpy().tobytes() == predicted.tobytes()
     loaded = load_model(content(sweep.project, run, MODEL))
     assert (loaded.coef_.tobytes(), loaded.intercept_) == (model.coef_.tobytes(), model.intercept_)
+
+
+def test_a_pickled_fit_differs_in_its_model_alone(housing: Project) -> None:
+    plain, pickled = (train(housing, setting(pickle=each))[0] for each in (False, True))
+    assert pickled.fit is not None
+    assert pickled.fit.pickle
+    assert [a.path for a in pickled.artifacts] == [
+        GOLDEN,
+        PICKLED_MODEL,
+        "prediction_error.png",
+        PREDICTIONS,
+        "residuals.png",
+    ]
+    assert content(housing, pickled, PREDICTIONS) == content(housing, plain, PREDICTIONS)
+    data = content(housing, pickled, PICKLED_MODEL)
+    trust = Trust(files=frozenset({hashlib.sha256(data).hexdigest()}))
+    loaded = [load_model(data, path=PICKLED_MODEL, trust=trust), load_model(content(housing, plain, MODEL))]
+    assert loaded[0].coef_.tobytes() == loaded[1].coef_.tobytes()
 
 
 def test_a_fit_leaves_a_model_its_predictions_golden_ones_and_two_pictures(sweep: Sweep) -> None:
@@ -326,7 +346,8 @@ def test_a_point_that_fails_is_a_failed_run_and_the_others_go_on(sweep: Sweep) -
     for failed, progress in zip(runs[1:3], told[3:6:2], strict=True):
         assert "alpha" in (failed.error or "")
         assert (failed.metrics, failed.artifacts, failed.features) == ({}, [], [])
-        assert progress.notes == [failed.error]
+        assert len(progress.notes) == 1
+        assert progress.notes[0].startswith(f"{failed.error} (hint: ")
     assert runs[0].metrics == sweep.runs[0].metrics
     assert runs[3].metrics == sweep.runs[1].metrics
 

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from lin.cli.printing import count, line, show, table
+from lin.cli.printing import count, line, note, show, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,6 +33,14 @@ def view_sweep(runs: "list[RunInfo]") -> "list[RenderableType]":
     if ranked and ranked[0].kind == "train":
         parts.append(line(f"next: lin register {ranked[0].id[-8:]} NAME", "dim"))
     return parts
+
+
+def tell_unsafe(runs: "list[RunInfo]") -> None:
+    """Say on stderr which models run code when they are loaded."""
+    pickled = [run.id[-8:] for run in runs if run.fit and run.fit.pickle and run.status == "finished"]
+    if pickled:
+        named = ", ".join(pickled[:MOST]) + ", …" * (len(pickled) > MOST)
+        note(f"warning: unsafe: kept as pickles, which run code when they are loaded: the models of {named}")
 
 
 def explain(run: "RunInfo") -> str:

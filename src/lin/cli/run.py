@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lin.cli.fits import view_sweep
+from lin.cli.fits import tell_unsafe, view_sweep
 from lin.cli.options import Json, Params, StorePath, With, open_project
 from lin.cli.printing import emit, note
 from lin.cli.progress import Jobs, exit_code, follow
@@ -42,6 +42,7 @@ def run(
     The exit code of a program is passed through. --with runs in a copy of the environment with other versions.
     """
     from lin.runs.experiment import choose_experiment, run_experiment, run_program
+    from lin.runs.feedback import tell_recorded
 
     project = open_project(store)
     program: list[str] = ctx.obj
@@ -54,6 +55,8 @@ def run(
     if program:
         sinks = (sys.stderr.buffer if as_json else sys.stdout.buffer, sys.stderr.buffer)
         info = run_program(project, program, folder=Path.cwd(), sinks=sinks, name=name, capture=not no_capture)
+        for text in tell_recorded(project, info):
+            note(f"warning: {text}")
         if as_json:
             emit(info, view_sweep, as_json=True)
         else:
@@ -71,4 +74,5 @@ def run(
             report=report,
         )
     emit(runs, view_sweep, as_json=as_json)
+    tell_unsafe(runs)
     raise typer.Exit(exit_code(runs))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lin.cli.fits import view_sweep
+from lin.cli.fits import tell_unsafe, view_sweep
 from lin.cli.options import Json, Params, StorePath, open_project
 from lin.cli.printing import emit
 from lin.cli.progress import Jobs, exit_code, follow
@@ -34,6 +34,9 @@ def train(
     test_size: Annotated[float, typer.Option(metavar="SHARE", help="The share of rows to test on.")] = 0.2,
     seed: Annotated[int, typer.Option(metavar="N", help="Seeds the split and the estimator.")] = 0,
     metrics: Annotated[str | None, typer.Option(metavar="A,B,…", help="Only these metrics (default: all).")] = None,
+    pickle: Annotated[
+        bool, typer.Option("--pickle", help="Keep models as pickles, which run code when they are loaded: unsafe.")
+    ] = False,
     jobs: Jobs = 1,
     store: StorePath = None,
     as_json: Json = False,
@@ -54,8 +57,10 @@ def train(
             test_size=test_size,
             seed=seed,
             metrics=metrics.split(",") if metrics else [],
+            pickle=pickle,
             jobs=jobs,
             report=report,
         )
     emit(runs, view_sweep, as_json=as_json)
+    tell_unsafe(runs)
     raise typer.Exit(exit_code(runs))

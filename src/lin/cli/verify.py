@@ -1,10 +1,11 @@
 """`lin verify`."""
 
+import os
 from typing import Annotated
 
 import typer
 
-from lin.cli.options import Json, StorePath, open_project
+from lin.cli.options import Json, StorePath, Trusted, open_project
 from lin.cli.printing import emit
 from lin.cli.verdict_view import view
 from lin.errors import ExitCode
@@ -23,6 +24,7 @@ def verify(
     ] = None,
     *,
     tolerance: Tolerance = None,
+    trust: Trusted = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -36,8 +38,9 @@ def verify(
     if second is None:
         from lin.cli.golden import view_golden
         from lin.proof.verdict.golden import check_model
+        from lin.runs.trust import read_trust
 
-        checked = check_model(project, first, tolerance=tolerance)
+        checked = check_model(project, first, tolerance=tolerance, trust=read_trust(trust, os.environ))
         emit(checked, view_golden, as_json=as_json)
         same = checked.same
     else:

@@ -153,7 +153,7 @@ def _check_member(info: zipfile.ZipInfo, names: re.Pattern[str], seen: dict[str,
 def _not_a_zip(data: bytes) -> OutsideError:
     if data[:1] == b"\x80" or data[:2] in {b"cp", b"(l", b"(d", b"cb", b"c_", b"ct"}:
         return OutsideError(
-            "the model file is a pickle, which runs code when it is read; lin does not read pickles",
+            "the model file is a pickle, which runs code when it is read, and is not called one",
             hint="store the model with skops.io.dump, or train it with lin",
         )
     return damaged(f"it is not a zip as skops writes it; it starts with {data[:8]!r}")

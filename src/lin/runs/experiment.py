@@ -88,10 +88,13 @@ def train_table(
     test_size: float,
     seed: int,
     metrics: list[str],
+    pickle: bool = False,
     jobs: int = 1,
     report: Report,
 ) -> list[RunInfo]:
     """Fit an estimator on a table without declaring an experiment, `jobs` points of its grid at a time.
+
+    With `pickle` the models are kept as files that run code when they are loaded.
 
     Raises as `run_experiment` does.
     """
@@ -110,6 +113,7 @@ def train_table(
         split=Split(test_size=test_size, seed=seed),
         metrics=metrics,
         models=[ModelSetting(estimator=list(model), params=_grid(params))],
+        pickle=pickle,
     )
     fits = plan_fits(experiment, table)
     return run_sweep(project, table, fits, experiment=None, version=version, jobs=jobs, report=report)

@@ -5,7 +5,6 @@ order, choose the features, `train_test_split`, `fit`, `predict`. However a fit 
 """
 
 import io
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,21 +22,23 @@ from lin.project import Project
 from lin.records import Fit, Kind, Param, Pin, TableRef, encode
 from lin.runs.estimators import build_estimator, with_seed
 from lin.runs.evaluate import Evaluation, evaluate, fit_model, select_features, split_rows
+from lin.runs.feedback import UNKNOWN_TAG, LookedBack, as_predicted, recall
 from lin.runs.golden import GOLDEN, Golden, read_golden, write_golden
 from lin.runs.host import capture_process
-from lin.runs.persist import dump_model
+from lin.runs.persist import MODEL, PICKLED_MODEL, dump_model, pickle_model
 from lin.runs.plots import prediction_error_plot, residual_plot
+from lin.runs.query import read_run
 from lin.runs.record import Capture, Recorder, begin_run
 from lin.runs.score import predict_golden, sample_rows
 from lin.runs.sweep import Ended, name_point
+from lin.runs.trust import first_on_path
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-MODEL = "model/model.skops"
-PICKLED_MODEL = "model/model.pkl"
-"""A model that runs code when it is loaded: kept only where that was asked for."""
+__all__ = ["MODEL", "PICKLED_MODEL", "PREDICTIONS", "FitWork", "Rows", "first_on_path", "importing_from", "name_fit"]
+
 PREDICTIONS = "predictions.parquet"
 PREDICTION_ERROR = "prediction_error.png"
 RESIDUALS = "residuals.png"
@@ -64,6 +65,8 @@ class FitWork:
     """Whether the fits have pictures."""
     golden_rows: bytes | None = None
     """The rows that each model is asked to predict, as a golden file, instead of a sample of the table."""
+    looked: LookedBack | None = None
+    """What models wrote of the table version; None: as far as the parent knows."""
 
     apart = False
     """A fit may be done in the process that leads the sweep."""
@@ -78,6 +81,7 @@ class FitWork:
 
     def do(self, project: Project, rows: "Rows", fit: Fit) -> Ended:
         """Do one fit. Estimators are imported from the project's folder too, as a program in it would."""
+        looked = self.looked or self._inherit(project)
         with importing_from(project.root, [fit]):
             recorder = begin_run(
                 project,
@@ -89,10 +93,21 @@ class FitWork:
                 parent=self.parent,
                 recipe=self.recipe,
                 params={"estimator": _estimator_param(fit), **fit.params},
+                tags=looked.tags,
                 fit=fit,
                 inputs=[self.reference, *([self.mixed_in] if self.mixed_in else [])],
             )
-            return Ended(recorder.id, _fit_recorded(recorder, fit, rows, draws=self.draws))
+            return Ended(recorder.id, _fit_recorded(recorder, fit, rows, looked, draws=self.draws))
+
+    def _inherit(self, project: Project) -> LookedBack:
+        """What a re-run on the same rows knows of them from the run that it re-runs; nothing of rows that are mixed."""
+        if self.parent is None or self.mixed_in is not None:
+            return LookedBack()
+        parent = read_run(project.store, self.parent)
+        same = [read for read in parent.table_inputs if read.pin == self.reference.pin]
+        if not same:
+            return LookedBack()
+        return LookedBack(found=recall(project, parent), problem=parent.tags.get(UNKNOWN_TAG))
 
 
 class Rows:
@@ -163,11 +178,8 @@ def importing_from(folder: Path, fits: Iterable[Fit]) -> Iterator[None]:
     if all(is_from_sklearn(fit) for fit in fits):
         yield
         return
-    sys.path.insert(0, str(folder))
-    try:
+    with first_on_path(folder):
         yield
-    finally:
-        sys.path.remove(str(folder))
 
 
 def is_from_sklearn(fit: Fit) -> bool:
@@ -179,20 +191,20 @@ def _estimator_param(fit: Fit) -> Param:
     return fit.estimator[0] if len(fit.estimator) == 1 else list(fit.estimator)
 
 
-def _fit_recorded(recorder: Recorder, fit: Fit, rows: Rows, *, draws: bool) -> list[str]:
+def _fit_recorded(recorder: Recorder, fit: Fit, rows: Rows, looked: LookedBack, *, draws: bool) -> list[str]:
     """Do one fit into its run and seal it, however it ends; returns its warnings."""
     try:
         features, warnings = _fit_and_log(recorder, fit, rows, draws=draws)
     except LinError as error:
         recorder.seal("failed", error=error.message)
-        return [error.message]
+        return [f"{error.message} (hint: {error.hint})" if error.hint else error.message]
     except KeyboardInterrupt:
         recorder.seal("interrupted", error="interrupted from the keyboard")
         raise
     except BaseException:
         recorder.seal("failed", error=traceback.format_exc(limit=-1).strip().splitlines()[-1])
         raise
-    recorder.seal("finished", features=features)
+    recorder.seal("finished", features=features, predicted=as_predicted(looked.found, fit=fit, features=features))
     return warnings
 
 
@@ -202,7 +214,8 @@ def _fit_and_log(recorder: Recorder, fit: Fit, rows: Rows, *, draws: bool) -> tu
     for param in with_seed(model, fit.seed):
         recorder.log_param(param, fit.seed)
     warnings = fit_model(model, split.train, split.train_target)
-    recorder.log_artifact(dump_model(model), MODEL)  # before it predicts: some models count their queries
+    # before it predicts: some models count their queries
+    recorder.log_artifact(*((pickle_model(model), PICKLED_MODEL) if fit.pickle else (dump_model(model), MODEL)))
     result = evaluate(model, split.test, split.test_target, metrics=fit.metrics)
     for key, value in result.metrics.items():
         recorder.log_metric(key, value)

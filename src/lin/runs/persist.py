@@ -2,23 +2,33 @@
 
 A file is taken apart under caps, put into canonical form, and checked: its arrays hold no pickles, its types are in
 the list that ships here, each in its one place, or among those that the caller trusts; only then does skops make
-objects, and `native` looks at them before anybody else does. There is no way back to pickle. The list of trusted types
-is here or with the caller, never in the file.
+objects, and `native` looks at them before anybody else does. The list of trusted types is here or with the caller,
+never in the file. A pickle runs what it likes: it is made only where that was asked for, and loaded only if the caller
+trusts its very bytes. What a file is called says which of the two it must be.
 """
 
-import pickle  # its error type only
+import pickle
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from lin.errors import OutsideError, UsageError
+from lin.records import digest
 from lin.runs.archive import Archive, Node, canonical, damaged, nodes, read_archive, type_of, write_archive
 from lin.runs.native import check_native
+from lin.runs.trust import NOBODY, Trust
 from lin.runs.trusted import TRUSTED
 
+MODEL = "model/model.skops"
+"""The artifact of a fit that holds its model."""
+PICKLED_MODEL = "model/model.pkl"
+"""A model that runs code when it is loaded: kept only where that was asked for."""
+
+_PICKLED = ".pkl"
+_MOST_NAMED = 5
 _CRAFTED = (
     ArithmeticError,
     AssertionError,
@@ -33,6 +43,8 @@ _CRAFTED = (
     ValueError,
 )
 """What skops, numpy and scikit-learn raise on a state that their own dump could not have written."""
+
+_PROTOCOLS = frozenset((b"\x02", b"\x03", b"\x04", b"\x05"))
 
 _KEY_TYPES = frozenset(
     (
@@ -70,29 +82,47 @@ def dump_model(model: Any) -> bytes:
         archive = canonical(read_archive(skops.io.dumps(model)))
     except (AttributeError, TypeError, ValueError, NotImplementedError, RecursionError, pickle.PicklingError) as error:
         raise OutsideError(
-            f"skops cannot store this {name}: {_first_line(error)}", hint="train another kind of estimator"
+            f"skops cannot store this {name}: {_first_line(error)}",
+            hint="--pickle, or pickle = true of the experiment, keeps it as a file that runs code when it is loaded",
         ) from error
     for node in nodes(archive.schema):
         _require_loadable(node, name)
     return write_archive(archive)
 
 
-def load_model(data: bytes, *, trusted: Collection[str] = ()) -> Any:
-    """Make the model of a file. `trusted` adds import paths of types to those that lin trusts.
-
-    No code that the file brings runs. A crafted file can still be a model that predicts nonsense, slowly.
+def pickle_model(model: Any) -> bytes:
+    """The model as a pickle: whoever loads it runs whatever whoever made it liked.
 
     Raises:
-        UsageError: it has types that nobody trusts; they are named.
-        OutsideError: it is not a skops file, is damaged or crafted, or does not go with the installed libraries.
+        OutsideError: it cannot be pickled.
     """
+    try:
+        return pickle.dumps(model, protocol=5)
+    except (pickle.PicklingError, *_CRAFTED) as error:
+        raise OutsideError(f"this {type(model).__name__} cannot be pickled: {_first_line(error)}") from error
+
+
+def load_model(data: bytes, *, path: str = MODEL, trust: Trust = NOBODY) -> Any:
+    """Make the model of a file; `path` is the artifact that it is, and tells whether it is a pickle.
+
+    Of a skops file no code runs but that of the types in `trust`; a crafted file can still be a model that predicts
+    nonsense, slowly. A pickle is loaded only if `trust` has its sha256, and then all of its code runs.
+
+    Raises:
+        UsageError: it has types that nobody trusts, or is a pickle that nobody trusts; what to type is named.
+        OutsideError: it is not what its path says, is damaged or crafted, or does not go with the installed libraries.
+    """
+    if path.endswith(_PICKLED):
+        return _load_pickle(data, trust)
     import skops.io
     from sklearn.exceptions import InconsistentVersionWarning
     from skops.io.exceptions import UntrustedTypesFoundException
 
     archive = canonical(read_archive(data))
-    _require_trusted(archive, frozenset(trusted))
-    allowed = sorted({type_of(node) for node in nodes(archive.schema)} & (TRUSTED.keys() | frozenset(trusted)))
+    named = {type_of(node) for node in nodes(archive.schema)}
+    trusted = frozenset(named) if digest(data) in trust.files else trust.types
+    _require_trusted(archive, trusted)
+    allowed = sorted(named & (TRUSTED.keys() | trusted))
     safe = write_archive(archive)
     try:
         with warnings.catch_warnings():
@@ -101,10 +131,32 @@ def load_model(data: bytes, *, trusted: Collection[str] = ()) -> Any:
             model = skops.io.loads(safe, trusted=allowed)  # audits every type before it makes anything
         check_native(model)
     except UntrustedTypesFoundException as error:
-        raise _untrusted(safe, allowed) from error
+        raise _untrusted(safe, allowed, digest(data)) from error
     except _CRAFTED as error:
         raise _cannot_load(archive, error) from error
     return model
+
+
+def _load_pickle(data: bytes, trust: Trust) -> Any:
+    if not is_pickle(data):
+        raise damaged(f"it is called a pickle and is none; it starts with {data[:8]!r}")
+    if digest(data) not in trust.files:
+        raise UsageError(
+            "the model is a pickle, which runs code when it is loaded, and nobody trusts this file",
+            hint=f"if you know who made it: --trust sha256:{digest(data)}",
+        )
+    try:
+        return pickle.loads(data)  # noqa: S301  whoever asks trusts these very bytes
+    except (pickle.UnpicklingError, *_CRAFTED) as error:
+        raise OutsideError(
+            f"the pickled model does not load here: {type(error).__name__}: {_first_line(error)}",
+            hint="it takes the modules and versions that it was made with",
+        ) from error
+
+
+def is_pickle(data: bytes) -> bool:
+    """Whether these may be the bytes of a pickle of protocol 2 or later."""
+    return data[:1] == b"\x80" and data[1:2] in _PROTOCOLS and data[-1:] == b"."
 
 
 def inspect_model(data: bytes) -> ModelInfo:
@@ -143,14 +195,24 @@ def _require_trusted(archive: Archive, trusted: frozenset[str]) -> None:
                 raise damaged(f"a dict in it has keys of type {wrong[0]}")
 
 
-def _untrusted(canonical_data: bytes, allowed: list[str]) -> UsageError:
+def untrusted_types(data: bytes) -> list[str]:
+    """The types of a skops file that skops itself does not trust, sorted: whoever loads it has to name them.
+
+    Imports none of them. Raises `OutsideError` where it is no such file.
+    """
     import skops.io
 
-    refused = sorted(set(skops.io.get_untrusted_types(data=canonical_data)) - set(allowed))
-    shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")  # noqa: PLR2004
+    return sorted(set(skops.io.get_untrusted_types(data=write_archive(canonical(read_archive(data))))))
+
+
+def _untrusted(canonical_data: bytes, allowed: list[str], sha256: str) -> UsageError:
+    refused = [name for name in untrusted_types(canonical_data) if name not in allowed]
+    shown = ", ".join(refused[:_MOST_NAMED])
+    more = f" and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
+    words = " ".join(f"--trust {name}" for name in refused) if not more else f"--trust sha256:{sha256}"
     return UsageError(
-        f"the model file needs what lin does not trust: {shown}",
-        hint="loading it may run their code; if you know them all and the file is yours, trust these types by name",
+        f"the model file needs what lin does not trust: {shown}{more}",
+        hint=f"loading it may run their code; if you know them all and the file is yours: {words}",
     )
 
 

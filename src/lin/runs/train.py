@@ -14,6 +14,7 @@ from lin.project import Project
 from lin.records import Fit, Param, Pin, TableRef
 from lin.runs.estimators import build_estimator, expand_grid
 from lin.runs.evaluate import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from lin.runs.feedback import look_back
 from lin.runs.fit import MODEL, PREDICTIONS, FitWork, Rows, importing_from, name_fit
 from lin.runs.query import RunInfo
 from lin.runs.record import capture
@@ -56,6 +57,7 @@ def _fit(
         test_size=experiment.split.test_size,
         seed=experiment.split.seed,
         metrics=experiment.metrics,
+        pickle=experiment.pickle,
     )
 
 
@@ -96,7 +98,7 @@ def run_fits(
     jobs: int = 1,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> list[RunInfo]:
-    """As `run_sweep`, on a pin.
+    """As `run_sweep`, on a pin. What models wrote of it is told before the first fit, and recorded with each.
 
     A `sweep` that was begun before is finished: only its pending fits are done. `golden_rows` is a golden file with
     the rows that each model is asked to predict, instead of a sample of the table.
@@ -112,7 +114,11 @@ def run_fits(
     captured = capture(project)
     sweep = sweep or new_sweep(len(fits))
     tell_changes(project.store, sweep, captured, report)
-    work = FitWork(table, pin, reference, captured, experiment, sweep.id, golden_rows=golden_rows)
+    looked = look_back(project, [reference])
+    told = looked.warnings(fit=fits[0], features=rows.split(fits[0]).features)
+    if told:
+        report(sweep.progress([f"warning: {text}" for text in told]))
+    work = FitWork(table, pin, reference, captured, experiment, sweep.id, golden_rows=golden_rows, looked=looked)
     return run_points(
         project, sweep, fits, work, here=lambda fit: work.do(project, rows, fit), jobs=jobs, report=report
     )

@@ -26,6 +26,7 @@ from lin.runs.query import find_run, read_run
 from lin.runs.record import Capture, begin_run, capture
 from lin.runs.score import predict_golden
 from lin.runs.train import MODEL
+from lin.runs.trust import Trust
 
 OTHER = {"scikit-learn": "1.7.2", "numpy": "2.0.2", "scipy": "1.13.1"}
 FITS = {
@@ -239,7 +240,9 @@ def test_a_model_that_never_answers_the_same_is_not_blamed_on_anything(
 def test_what_cannot_be_checked_is_refused(fitted: Project) -> None:
     with pytest.raises(UsageError, match=r"own@1 is not scored: .*does not trust: proof_models\.Shifted") as refused:
         check_model(fitted, "own@1")
-    assert refused.value.hint == "lin rerun own@1"
+    assert refused.value.hint is not None
+    assert refused.value.hint.endswith(": --trust proof_models.Shifted; or lin rerun own@1")
+    assert check_model(fitted, "own@1", trust=Trust(types=frozenset({"proof_models.Shifted"}))).same
     with pytest.raises(UsageError, match="is a run: only a model version"):
         check_model(fitted, find_run(fitted.store, "last").id)
     with pytest.raises(NotFoundError, match="has no version 9"):

@@ -24,6 +24,7 @@ from lin.runs.host import capture_host
 from lin.runs.persist import inspect_model, load_model
 from lin.runs.query import RunInfo
 from lin.runs.score import score_again
+from lin.runs.trust import NOBODY, Trust, importing_trusted
 
 Answer = Literal[
     "same",
@@ -80,13 +81,16 @@ class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
     golden: GoldenDiff | None = None
 
 
-def check_model(project: Project, reference: str, *, tolerance: float | None = None) -> GoldenCheck:
+def check_model(
+    project: Project, reference: str, *, tolerance: float | None = None, trust: Trust = NOBODY
+) -> GoldenCheck:
     """Score a model version's golden rows again, and say whether it answers as it did, and if not, what changed.
 
     Args:
         project: where it is registered.
         reference: `boston@1`, `boston@production`.
         tolerance: |a - b| ≤ t + t·max(|a|, |b|) for every prediction and probability; labels must be the same.
+        trust: whose code may run when the model is loaded.
 
     Raises:
         NotFoundError: no such version, or it keeps no golden predictions. UsageError: `reference` is a run, the file
@@ -109,7 +113,8 @@ def check_model(project: Project, reference: str, *, tolerance: float | None = N
         outcome = _Outcome(answer="the model changed", why=error.message)
         packages: list[PackageChange] = []
     else:
-        outcome = _judge(version, data, golden, around, tolerance)
+        with importing_trusted(project.root, trust):
+            outcome = _judge(version, data, golden, around, tolerance, trust)
         packages = around.packages(data)
     return GoldenCheck(
         model=version.reference,
@@ -135,17 +140,17 @@ def _read_golden(project: Project, version: ModelVersion) -> Golden:
 
 
 def _judge(
-    version: ModelVersion, data: bytes, golden: Golden, around: "_Surroundings", tolerance: float | None
+    version: ModelVersion, data: bytes, golden: Golden, around: "_Surroundings", tolerance: float | None, trust: Trust
 ) -> _Outcome:
     try:
-        found = compare_opened(golden, _score(version, data, golden), tolerance=tolerance)
+        found = compare_opened(golden, _score(version, data, golden, trust), tolerance=tolerance)
     except OutsideError as error:
         return _Outcome(answer="cannot be scored here", why=error.message)
     if found.same:
         return _Outcome(answer="same", golden=found)
     if tolerance is not None and found.close:
         return _Outcome(answer="within tolerance", golden=found)
-    first, second = (_score(version, data, golden) for _ in range(2))
+    first, second = (_score(version, data, golden, trust) for _ in range(2))
     if not compare_opened(first, second).same:
         return _Outcome(answer="inconclusive", why="asked twice here, it does not answer the same", golden=found)
     if around.differ:
@@ -154,16 +159,18 @@ def _judge(
     return _Outcome(answer="different", why=why, golden=found)
 
 
-def _score(version: ModelVersion, data: bytes, golden: Golden) -> Golden:
+def _score(version: ModelVersion, data: bytes, golden: Golden, trust: Trust) -> Golden:
     """What the model in the file says of the rows now; each time it is loaded anew, since some remember."""
     try:
-        return score_again(load_model(data), golden)
+        return score_again(load_model(data, path=version.artifact, trust=trust), golden)
     except UsageError as error:
-        made, here = inspect_model(data).sklearn, version_here("scikit-learn")
+        made = None if version.unsafe else inspect_model(data).sklearn
+        here = version_here("scikit-learn")
         if made is not None and made != here:  # the other one's types have other names, which nobody knows here
             raise OutsideError(f"it was made by scikit-learn {made}, and here is {here}: {error.message}") from error
         raise UsageError(
-            f"{version.reference} is not scored: {error.message}", hint=f"lin rerun {version.reference}"
+            f"{version.reference} is not scored: {error.message}",
+            hint=f"{error.hint}; or lin rerun {version.reference}",
         ) from error
 
 
