@@ -14,7 +14,7 @@ from lin.ids import day_of
 from lin.project import Project, create_project, open_project
 from lin.records import TableRef, digest
 from lin.runs.catalog import FEW, describe_index, rebuild_index
-from lin.runs.index import MOST_FILES, open_index
+from lin.runs.index import FORMAT, MOST_FILES, open_index
 from lin.runs.matching import matches, sort_key
 from lin.runs.query import RunFields, find_run, list_runs, read_each
 from lin.runs.record import Recorder, begin_run, capture
@@ -187,7 +187,8 @@ def test_a_damaged_index_of_few_runs_is_made_anew_too(many: Project) -> None:
 @pytest.mark.parametrize("name", ["00000000000000000000.json", "00000000000000000001.json"])
 def test_a_commit_that_is_not_ours_is_not_believed(many: Project, name: str) -> None:
     before = from_index(many)
-    (folder(many) / "_delta_log" / name).write_text('{"commitInfo":{"lin.note":"{\\"format\\":\\"index/1\\"}"}}\n')
+    forged = f'{{"commitInfo":{{"lin.note":"{{\\"format\\":\\"{FORMAT}\\"}}"}}}}'
+    (folder(many) / "_delta_log" / name).write_text(f"{forged}\n")
     assert from_index(many) == before
     (folder(many) / "_delta_log" / name).write_text("not json\n")
     assert from_index(many) == before

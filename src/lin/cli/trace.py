@@ -1,44 +1,29 @@
 """`lin trace`."""
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
 
-import typer
-
+from lin.cli.graph_view import Depth, Dot, Html, Mermaid, Reference, show_otherwise, view_graph
 from lin.cli.options import Json, StorePath, open_project
-from lin.cli.printing import emit, line
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.tree import Tree
-
-    from lin.lineage.trace import Node
+from lin.cli.printing import emit
 
 
 def trace(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="boston@1, housing@2, a run.", show_default=False)],
+    reference: Reference,
     *,
+    depth: Depth = None,
+    mermaid: Mermaid = False,
+    dot: Dot = False,
+    html: Html = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a model, run or table version was made from."""
+    """Show what a thing was made from: data, code, runs, models.
+
+    A word before a colon is never a table's name: column:housing:medv settles what housing:medv may leave open.
+    """
     from lin.lineage.trace import trace as trace_back
 
-    emit(trace_back(open_project(store), reference), _view, as_json=as_json)
-
-
-def _view(node: "Node") -> "list[RenderableType]":
-    from rich.tree import Tree
-
-    tree = Tree(line(_label(node)))
-    _grow(tree, node)
-    return [tree]
-
-
-def _grow(tree: "Tree", node: "Node") -> None:
-    for source in node.sources:
-        _grow(tree.add(line(_label(source))), source)
-
-
-def _label(node: "Node") -> str:
-    detail = f"  {node.detail}" if node.detail else ""
-    return f"{node.kind} {node.name}{detail}{'  (see above)' if node.seen else ''}"
+    graph = trace_back(open_project(store), reference, depth=depth, folder=Path.cwd())
+    title = f"what {reference} was made from"
+    if not show_otherwise(graph, title=title, mermaid=mermaid, dot=dot, html=html, as_json=as_json):
+        emit(graph, view_graph, as_json=as_json)

@@ -8,7 +8,7 @@ NodeKind = Literal["table", "column", "run", "model", "predictions", "file", "so
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing: `name` is how it is referred to, as in `housing@1`, and `id` has the kind in front.
+    """A thing: `name` is how it is referred to, as in `housing@1`; `id` is its own in this graph.
 
     `detail` tells more in a line. `live` names the stages and aliases by which a model version can be meant today.
     """
@@ -32,7 +32,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     """What a thing was made from (`up`) or what was made from it (`down`), the thing itself first.
 
     Edges point from what was there before to what came after, whichever way was asked. `left_out` counts the things
-    that lie further away than was looked.
+    right behind those that are shown; what is behind them again was not looked at. `notes` tell what could not be read.
     """
 
     root: str
@@ -40,3 +40,4 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     nodes: list[Node]
     edges: list[Edge]
     left_out: int = 0
+    notes: list[str] = []

@@ -1,126 +1,229 @@
-"""Lineage upwards: what a model version, run or table version was made from, as a tree.
+"""Lineage upwards: what a thing was made from, through runs, restores, write-backs and the models that made these.
 
-What can no longer be looked at stands in the tree with the reason; only what was asked for itself must be there.
+What can no longer be looked at stands in the graph with the reason; only what was asked for itself must be there.
 """
 
-import msgspec
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
 
-from lin.data.history import VersionInfo, read_history
-from lin.data.tables import Table
 from lin.errors import LinError
-from lin.ids import short
-from lin.lineage.feedback import walk_back
-from lin.lineage.references import TableAt, resolve
-from lin.models.fold import Model, ModelVersion
-from lin.models.registry import find_version, read_registry
+from lin.lineage.graph import Graph
+from lin.lineage.nodes import Describer
+from lin.lineage.targets import find_target
+from lin.lineage.things import (
+    ArtifactThing,
+    CodeThing,
+    CommitThing,
+    FilesThing,
+    FileThing,
+    ModelThing,
+    RunThing,
+    SeveralThing,
+    TableThing,
+    Thing,
+    VersionsThing,
+)
+from lin.lineage.versions import Version, Versions
+from lin.lineage.walk import Step, draw, walk
+from lin.models.registry import read_registry
+from lin.models.registry import split_reference as split_model
 from lin.project import Project
-from lin.records import FileRef, Input, ModelRef
+from lin.records import FileRef, Input, ModelRef, TableRef
+from lin.runs.links import Links, RunRow, read_links, row_of
 from lin.runs.query import RunInfo, read_run
 
-DEEPEST = 100
-"""A tree goes up so many table versions; where there are more, its last node says how to go on."""
+MOST_FILES = 20
+"""So many of the files that one run read are shown."""
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A thing and what it was made from. `seen` means that its own sources stand elsewhere in the tree."""
+def trace(project: Project, reference: str, *, depth: int | None = None, folder: Path | None = None) -> Graph:
+    """The graph of what `reference` was made from: see `find_target` for what can be named.
 
-    kind: str
-    name: str
-    detail: str
-    sources: "list[Node]"
-    seen: bool = False
-
-
-def trace(project: Project, reference: str) -> Node:
-    """The tree above a table version, model version or run.
+    Args:
+        project: where it is.
+        reference: a table version or column, a model version, a run, a file, a source or an environment.
+        depth: go so many steps at most.
+        folder: what paths of files are relative to (default: the project's).
 
     Raises:
-        NotFoundError: nothing is called that. OutsideError: the log of the table that was asked for is damaged.
+        NotFoundError: nothing is called that. UsageError: it may mean several things. OutsideError: the log of the
+            table that was asked for is damaged.
     """
-    target = resolve(project, reference)
-    tracer = _Tracer(project)
-    match target:
-        case TableAt(table=table, version=version):
-            known = table.log.head() if version is None else table.log.commit(version).version
-            return tracer.table(table, known)
-        case ModelVersion():
-            return tracer.model(target)
-        case RunInfo():
-            return tracer.run(target)
-        case Model():
-            return tracer.model(target.versions[-1])
+    climb = _Climb(project)
+    root = find_target(project, reference, climb.links, climb.versions, folder=folder or project.root)
+    walked = walk(root, climb.expand, depth=depth)
+    describer = Describer(project, climb.registry, climb.versions, climb.rows)
+    return draw(walked, "up", describer.describe, climb.notes)
 
 
-class _Tracer:
-    """Walks up, showing each thing's own sources once."""
+class _Climb:
+    """Finds what things were made from. The links of all runs are only read where it takes them."""
 
     def __init__(self, project: Project) -> None:
+        self.rows: dict[str, RunRow] = {}
+        self.registry = read_registry(project.store)
+        self.versions = Versions(project)
         self._project = project
-        self._registry = read_registry(project.store)
-        self._histories: dict[Table, list[VersionInfo]] = {}
-        self._seen: set[tuple[str, str]] = set()
-        self._depth = 0
+        self._told: list[str] = []
 
-    def model(self, version: ModelVersion) -> Node:
-        detail = f"registered by {version.actor}" + (f", {version.stage}" if version.stage != "none" else "")
-        if self._is_known("model", version.reference):
-            return _known("model", version.reference, detail)
-        run = read_run(self._project.store, version.run)
-        return Node(kind="model", name=version.reference, detail=detail, sources=[self.run(run)])
+    def links(self) -> Links:
+        """Who read and who wrote what."""
+        return self._read(only_written=False)
 
-    def run(self, run: RunInfo) -> Node:
-        detail = f"{run.kind}, {run.status}: {run.name}"
-        if self._is_known("run", run.id):
-            return _known("run", short(run.id), detail)
-        return Node(kind="run", name=short(run.id), detail=detail, sources=[self._input(i) for i in run.inputs])
+    @cached_property
+    def _outputs(self) -> Links:
+        """Who wrote what."""
+        return self._read(only_written=True)
 
-    def _input(self, read: Input) -> Node:
-        """What a run read; its record may outlive the table or model that it names."""
-        if isinstance(read, FileRef):
-            return Node(kind="file", name=read.path, detail=f"sha256 {read.sha256[:12]}", sources=[])
+    def _read(self, *, only_written: bool) -> Links:
+        links = read_links(self._project.store, only_written=only_written)
+        self._told += links.notes
+        return links
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be read."""
+        return [*dict.fromkeys([*self.versions.notes, *self._told])]
+
+    def expand(self, things: Sequence[Thing]) -> Iterator[Step]:
+        """The steps from these things to what they were made from."""
+        for thing in things:
+            for source, how in self._sources(thing):
+                yield Step(thing, source, how)
+
+    def _sources(self, thing: Thing) -> "Iterable[tuple[Thing, str]]":
+        match thing:
+            case TableThing() | VersionsThing():
+                return self._of_data(thing)
+            case RunThing():
+                return self._of_run(thing)
+            case FileThing():
+                return self._of_file(thing)
+            case _:
+                return self._of_kept(thing)
+
+    def _of_data(self, thing: TableThing | VersionsThing) -> "Iterable[tuple[Thing, str]]":
+        match thing:
+            case TableThing(column=None):
+                return self._of_table(thing)
+            case TableThing():
+                return self._of_column(thing)
+            case VersionsThing(name, location, first):
+                before = self.versions.before(TableThing(name, location, first))
+                return [(before, "kept")] if before else []
+
+    def _of_kept(self, thing: Thing) -> "Iterator[tuple[Thing, str]]":
+        """The run that a model version or an artifact is of; what several things are."""
+        match thing:
+            case ModelThing(model, version):
+                registered = self.registry[model].versions if model in self.registry else []
+                if 1 <= version <= len(registered):
+                    yield RunThing(registered[version - 1].run), "registered"
+            case ArtifactThing(run):
+                yield RunThing(run), "kept"
+            case SeveralThing(_, how, members):
+                yield from ((member, how) for member in members)
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
+
+    def _of_run(self, thing: RunThing) -> "Iterator[tuple[Thing, str]]":
+        run = self._find_run(thing.run)
+        if run is None:
+            return
+        files = [read for read in run.inputs if isinstance(read, FileRef)]
+        yield from (self._used(read) for read in run.inputs if not isinstance(read, FileRef))
+        yield from (self._used(read) for read in files[:MOST_FILES])
+        if len(files) > MOST_FILES:
+            yield FilesThing(run.id, len(files) - MOST_FILES, "read"), "read"
+        if run.source:
+            yield CodeThing("source", run.source.tree), "ran"
+        if run.environment:
+            yield CodeThing("environment", run.environment), "ran in"
+
+    def _used(self, read: Input) -> tuple[Thing, str]:
+        match read:
+            case TableRef():
+                return self.versions.thing(read), "read"
+            case ModelRef():
+                return ModelThing(read.model, read.version), "predicted"
+            case FileRef():
+                return FileThing(read.path, read.sha256), "read"
+
+    def _find_run(self, run_id: str) -> RunInfo | None:
         try:
-            if isinstance(read, ModelRef):
-                return self.model(find_version(self._registry, f"{read.model}@{read.version}"))
-            return self.table(Table(read.table, self._project.store_root / read.location), read.version)
-        except LinError as error:
-            kind, name = ("model", read.model) if isinstance(read, ModelRef) else ("table", read.table)
-            return Node(kind=kind, name=f"{name}@{read.version}", detail=error.message, sources=[])
+            run = read_run(self._project.store, run_id)
+        except LinError:  # deleted for good, damaged, or of another store: its node says so
+            return None
+        self.rows[run_id] = row_of(run)
+        return run
 
-    def table(self, table: Table, version: int) -> Node:
-        """The version with the run that wrote it, through restores, or with the version before it."""
-        name = f"{table.name}@{version}"
-        if self._depth == DEEPEST:
-            return Node(kind="table", name=name, detail=f"and so on: lin trace {name}", sources=[])
-        if self._is_known("table", name):
-            return _known("table", name, "")
-        entries = list(walk_back(self._history(table), version))
-        if not entries:
-            return Node(kind="table", name=name, detail="no longer in the table's log", sources=[])
-        newest = entries[0]
-        detail = f"{newest.operation}" + (f" by {newest.user}" if newest.user else "")
-        self._depth += 1
-        sources = self._writer(newest.run) if newest.run else []
-        if len(entries) > 1 and not any(s.kind == "run" and (s.sources or s.seen) for s in sources):
-            sources.append(self.table(table, entries[1].version))
-        self._depth -= 1
-        return Node(kind="table", name=name, detail=detail, sources=sources)
+    # --- tables -------------------------------------------------------------------------------------------------------
 
-    def _history(self, table: Table) -> list[VersionInfo]:
-        if table not in self._histories:
-            self._histories[table] = read_history(table)
-        return self._histories[table]
+    def _of_table(self, thing: TableThing) -> "Iterator[tuple[Thing, str]]":
+        """The run that wrote the version, and the version that it was made from where the run does not lead there."""
+        found = self.versions.find(thing)
+        if found is None:
+            yield from self._recorded(thing.place)
+            return
+        run = self._writer(thing, found)
+        info = self._find_run(run) if run else None
+        if run:
+            yield RunThing(run), "wrote"
+        if info is None and found.info.model:
+            yield from self._named(found.info.model)
+        if not self._leads_on(thing, found, info):
+            base = self.versions.fold_back(thing, self._is_written)
+            if base is not None:
+                yield base, found.how
 
-    def _writer(self, run_id: str) -> list[Node]:
-        try:
-            return [self.run(read_run(self._project.store, run_id))]
-        except LinError as error:  # the commit names a run of another store
-            return [Node(kind="run", name=short(run_id), detail=error.message, sources=[])]
+    def _leads_on(self, thing: TableThing, found: Version, run: RunInfo | None) -> bool:
+        """Whether the run that wrote the version read the one that it was made from, or made it of other things."""
+        if run is None:
+            return False
+        read = {(each.location, each.version) for each in run.table_inputs}
+        return (thing.location, found.base) in read or (found.how == "overwritten" and bool(run.inputs))
 
-    def _is_known(self, kind: str, name: str) -> bool:
-        known = (kind, name) in self._seen
-        self._seen.add((kind, name))
-        return known
+    def _writer(self, thing: TableThing, found: Version) -> str | None:
+        """The run that its commit names, or else the one that tells that it wrote it."""
+        return found.info.run or self._written.get(thing.place)
 
+    def _is_written(self, thing: TableThing) -> bool:
+        found = self.versions.find(thing)
+        return found is not None and (self._writer(thing, found) is not None or found.info.model is not None)
 
-def _known(kind: str, name: str, detail: str) -> Node:
-    return Node(kind=kind, name=name, detail=detail, sources=[], seen=True)
+    @cached_property
+    def _written(self) -> dict[str, str]:
+        """The run that wrote each version of a table, the last one that says so."""
+        return self._outputs.table_writers()
+
+    def _recorded(self, place: str) -> "Iterator[tuple[Thing, str]]":
+        for run in self._outputs.writers(place)[:1]:
+            yield RunThing(run), "wrote"
+
+    def _named(self, reference: str) -> "Iterator[tuple[Thing, str]]":
+        """The model that a commit names, where the run that it names cannot be read."""
+        name, selector = split_model(reference)
+        if selector and selector.isdecimal() and selector.isascii():
+            yield ModelThing(name, int(selector)), "predicted"
+
+    # --- columns and files --------------------------------------------------------------------------------------------
+
+    def _of_column(self, thing: TableThing) -> "Iterator[tuple[Thing, str]]":
+        """The commits that wrote its cells, or where these cannot be told those that could have."""
+        if thing.column is None:
+            return
+        from lin.lineage.cells import find_writers
+
+        for version, how, is_exact in find_writers(self.versions, thing):
+            commit = TableThing(thing.name, thing.location, version)
+            found = self.versions.find(commit) if is_exact else None
+            run = self._writer(commit, found) if found else None
+            yield RunThing(run) if run else CommitThing(thing.name, thing.location, version, is_exact), how
+
+    def _of_file(self, thing: FileThing) -> "Iterator[tuple[Thing, str]]":
+        """The run that wrote it, the newest of them."""
+        writers = self._outputs.writers(thing.place)
+        if writers:
+            others = f", as {len(writers) - 1} before" if len(writers) > 1 else ""
+            yield RunThing(writers[0]), f"wrote{others}"

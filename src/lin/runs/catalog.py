@@ -4,10 +4,10 @@ The folders of the runs are the truth. Where the index lacks many sealed runs, t
 cannot be read, it is made anew; where it cannot be written, nothing is lost but time.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ from lin.runs.index import Days, Index, IndexDamagedError, Note, open_index
 from lin.runs.query import read_each
 from lin.runs.where import Expression
 from lin.store.store import Store
+
+T = TypeVar("T")
 
 _TRIES = 5
 FEW = 256
@@ -34,25 +36,49 @@ class Choice:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class Asked(Generic[T]):
+    """What the index answered, None where it cannot be asked, and the ids of the runs that it does not know of.
+
+    `notes` tell what is wrong with the index.
+    """
+
+    answer: T | None
+    fresh: list[str]
+    notes: list[str]
+
+
 def choose_runs(store: Store, condition: Expression | None, *, without: Collection[str], **options: Any) -> Choice:
     """Ask the index for the runs that fulfil `condition`, as `Index.select` takes it; `without` leaves some out."""
+
+    def select(index: Index, gone: list[str]) -> list[str]:
+        return index.select(condition, without={*without, *gone}, **options)
+
+    asked = ask_index(store, select)
+    return Choice(asked.answer or [], [run for run in asked.fresh if run not in without], asked.notes)
+
+
+def ask_index(store: Store, question: Callable[[Index, list[str]], T]) -> Asked[T]:
+    """Ask the index `question`, which is given the index and the ids of the runs in it that are gone.
+
+    The index is brought up to date first where it lacks many runs, and made anew where it cannot be read.
+    """
     days = store.runs.days()
     if store.index is None:
-        return Choice([], sorted(name for names in days.values() for name in names), [])
+        return Asked(None, sorted(name for names in days.values() for name in names), [])
     notes: list[str] = []
     index = open_index(store.index)
     for _ in range(_TRIES):
         try:
             index, fresh, gone = _catch_up(store, index, days, notes)
-            chosen = index.select(condition, without={*without, *gone}, **options)
-            return Choice(chosen, [run for run in fresh if run not in without], notes)
+            return Asked(question(index, gone), fresh, notes)
         except IndexDamagedError as error:
             again = open_index(store.index)
             if (again.version, again.note) == (index.version, index.note):  # else another process made it anew
                 notes.append(f"{error.message}; it is made anew")
                 again = _make_anew(store, index.root, days, notes)
             index = again
-    return Choice([], [run for run in _nothing(index.root).compare(days)[0] if run not in without], notes)
+    return Asked(None, _nothing(index.root).compare(days)[0], notes)
 
 
 class IndexState(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lin.records import Kind
     from lin.runs.query import RunInfo
 
-FORMAT = "index/1"
+FORMAT = "index/2"
 MOST_FILES = 24
 """An index of more files is written anew as one."""
 
@@ -137,6 +137,23 @@ class Index:
                 return append_rows(self.root, self.version, fresh, lambda name: _encode([*self.note.files, name], days))
         rows = pa.concat_tables([self._rows(gone), fresh]) if self.note.files else fresh
         return rewrite_rows(self.root, rows, lambda name: _encode([name], _add_days({}, rows)))
+
+    def extract(
+        self, columns: str, *, into: str, where: str, gone: Collection[str]
+    ) -> "duckdb.DuckDBPyConnection | None":
+        """Copy columns of the rows, but of those that are gone, to a temporary table of the connection returned.
+
+        None where there are no rows. `columns` and `where` are SQL.
+
+        Raises:
+            IndexDamagedError: it cannot be read.
+        """
+        if not self.note.files:
+            return None
+        query = f"SELECT {columns} FROM {self._relation} WHERE {where} AND id NOT IN (SELECT unnest(?))"
+        with self._naming_damage():
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {query}", [[*gone]])
+        return self._connection
 
     def _of_day(self, day: str) -> list[str]:
         """The ids of that day: they begin with their time."""

@@ -1,4 +1,4 @@
-"""What a row of the index is: the columns, and how sealed runs fill them.
+"""What a row of the index is: the columns, and how runs fill them.
 
 Params stand as the text that filters compare, so that the map has one type. The arrays are made of their bytes: to
 make one of Python's objects, pyarrow would import pandas first, which takes longer than all the rest.
@@ -10,16 +10,19 @@ from datetime import datetime
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
+from lin.records import FileRef, ModelRef, TableRef
 from lin.runs.matching import count_microseconds, param_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lin.records import TableRef
+    from lin.records import Input
     from lin.runs.query import RunInfo
 
 _AT_ONCE = 10_000
 _TEXTS = ("id", "name", "kind", "status", "experiment", "sweep", "parent", "actor")
+_THING = ("type", "name", "location", "version", "digest")
+"""What is said of what a run read or wrote: a table version with its pin, a model version, a file by its path."""
 
 
 def row_schema() -> "pa.Schema":
@@ -27,6 +30,7 @@ def row_schema() -> "pa.Schema":
     import pyarrow as pa
 
     text, versions = pa.string(), pa.map_(pa.string(), pa.list_(pa.int64()))
+    things = pa.list_(pa.struct([(name, pa.int64() if name == "version" else text) for name in _THING]))
     return pa.schema([
         *((name, text) for name in _TEXTS),
         ("started", pa.timestamp("us", tz="UTC")),
@@ -39,6 +43,10 @@ def row_schema() -> "pa.Schema":
         ("outputs", versions),
         ("source", text),
         ("environment", text),
+        ("target", text),
+        ("features", pa.list_(text)),
+        ("read", things),
+        ("wrote", things),
     ])  # fmt: skip
 
 
@@ -64,16 +72,31 @@ def _arrays(runs: "list[RunInfo]") -> "list[pa.Array]":
         _map_array(params, _text_array),
         _map_array([run.metrics for run in runs], _float_array),
         _map_array([run.tags for run in runs], _text_array),
-        _map_array([_versions(run.table_inputs) for run in runs], _list_array),
-        _map_array([_versions(run.table_outputs) for run in runs], _list_array),
+        _map_array([_versions(run.table_inputs) for run in runs], _version_lists),
+        _map_array([_versions(run.table_outputs) for run in runs], _version_lists),
         _text_array([run.source.tree if run.source else None for run in runs]),
         _text_array([run.environment for run in runs]),
+        _text_array([run.fit.target if run.fit else None for run in runs]),
+        _list_array([run.features for run in runs], _text_array),
+        _list_array([[*map(_describe, run.inputs)] for run in runs], _thing_array),
+        _list_array([[*map(_describe, run.outputs)] for run in runs], _thing_array),
     ]
 
 
 def _versions(references: "Sequence[TableRef]") -> dict[str, list[int]]:
     tables = dict.fromkeys(reference.table for reference in references)
     return {table: sorted({each.version for each in references if each.table == table}) for table in tables}
+
+
+def _describe(thing: "Input") -> tuple[str | int | None, ...]:
+    """The fields of `_THING`."""
+    match thing:
+        case TableRef():
+            return "table", thing.table, thing.location, thing.version, thing.pin
+        case ModelRef():
+            return "model", thing.model, None, thing.version, thing.sha256
+        case FileRef():
+            return "file", thing.path, None, None, thing.sha256
 
 
 # --- arrays of their bytes --------------------------------------------------------------------------------------------
@@ -104,10 +127,25 @@ def _time_array(values: Sequence[datetime]) -> "pa.Array":
     return _from_bytes(pa.timestamp("us", tz="UTC"), values, array("q", map(count_microseconds, values)))
 
 
-def _list_array(values: Sequence[Sequence[int]]) -> "pa.Array":
+def _list_array(values: Sequence[Sequence[Any]], items: Any) -> "pa.Array":
+    """Lists whose values `items` makes an array of."""
     import pyarrow as pa
 
-    return pa.ListArray.from_arrays(_offset_array(values), _int_array(list(chain.from_iterable(values))))
+    return pa.ListArray.from_arrays(_offset_array(values), items(list(chain.from_iterable(values))))
+
+
+def _version_lists(values: Sequence[Sequence[int]]) -> "pa.Array":
+    return _list_array(values, _int_array)
+
+
+def _thing_array(things: Sequence[tuple[Any, ...]]) -> "pa.Array":
+    import pyarrow as pa
+
+    fields = zip(*things, strict=True) if things else [()] * len(_THING)
+    arrays = [
+        (_int_array if name == "version" else _text_array)(values) for name, values in zip(_THING, fields, strict=True)
+    ]
+    return pa.StructArray.from_arrays(arrays, list(_THING))
 
 
 def _map_array(values: Sequence[Mapping[str, Any]], items: Any) -> "pa.Array":
