@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import lin.cli
-from lin.cli.main import COMMANDS
+from lin.cli.main import COMMANDS, word_of
 from lin.errors import ExitCode
 from lin.version import __version__
 
@@ -20,13 +20,17 @@ SHARED = {
     "changes",
     "differences",
     "fits",
+    "graph_view",
     "main",
+    "model_view",
     "options",
     "pictures",
+    "predict_view",
     "printing",
     "progress",
     "raw",
     "run_view",
+    "status_view",
     "writers",
     "attribution",
     "consent",
@@ -50,14 +54,14 @@ finally:
 
 def functions(name: str) -> list[typing.Any]:
     """The functions of a command: one, or one for each of its subcommands."""
-    module = importlib.import_module(f"lin.cli.{name}")
-    command = getattr(module, name)
+    module = importlib.import_module(f"lin.cli.{word_of(name)}")
+    command = getattr(module, word_of(name))
     return [getattr(module, word) for word in LOG] if isinstance(command, typer.Typer) else [command]
 
 
 def test_the_table_of_commands_is_what_the_modules_are():
     modules = {path.stem for path in Path(lin.cli.__path__[0]).glob("[a-z]*.py")}
-    assert set(COMMANDS) == modules - SHARED
+    assert {word_of(name) for name in COMMANDS} == modules - SHARED
 
 
 @pytest.mark.parametrize("name", COMMANDS)

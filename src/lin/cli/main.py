@@ -120,12 +120,16 @@ def build_app(arguments: list[str], *, is_process: bool = False) -> typer.Typer:
 
 def add_command(app: typer.Typer, name: str) -> None:
     """Add the command of that name from its module: a function, or an app with commands of its own."""
-    word = f"{name}_" if iskeyword(name) else name
-    command = getattr(importlib.import_module(f"lin.cli.{word}"), word)
+    command = getattr(importlib.import_module(f"lin.cli.{word_of(name)}"), word_of(name))
     if isinstance(command, typer.Typer):
         app.add_typer(command, name=name)
     else:
         app.command(name)(command)
+
+
+def word_of(name: str) -> str:
+    """What the module of a command is called, and the function in it: as the command, if Python has not the word."""
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _root(*, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
