@@ -109,16 +109,19 @@ MISTAKES = [
     Mistake(
         """predict boston@1 --row '{"crim": 1, "age": 1}'""",
         USAGE,
-        "needs columns that are missing: 'rm'",
-        "did you mean 'crim'?",
+        "the rows do not fit model boston@1: 'rm' is missing",
+        "it needs: crim double, rm double, lstat double",
     ),
     Mistake(
-        """predict boston@1 --row '{"crim": null, "rm": 1, "lstat": 1}'""", OUTSIDE, "NaN", "columns with nulls: crim"
+        """predict boston@1 --row '{"crim": null, "rm": 1, "lstat": 1}'""",
+        OUTSIDE,
+        "NaN",
+        "columns with nulls or NaN: crim",
     ),
     Mistake("predict boston@1 --row {", USAGE, "--row is not JSON", """--row '{"COLUMN": 1.5}'"""),
     Mistake("predict boston@1 --row [1]", USAGE, "--row is not a JSON object", """--row '{"COLUMN": 1.5}'"""),
     Mistake("predict boston@1", USAGE, "one of --row, --file, --table", "lin predict --help"),
-    Mistake("predict boston@1 --row {} --into medv", USAGE, "--into go with --table", "lin predict --help"),
+    Mistake("predict boston@1 --row {} --into medv", USAGE, "--into goes with --table", "lin predict --help"),
     Mistake("predict boston@1 --table housing@0 --into medv", USAGE, "'housing@0'", "--table housing"),
     # lineage.toml
     Mistake(

@@ -60,6 +60,7 @@ def test_json_is_a_list_of_whole_records(lin):
             "tags",
             "inputs",
             "outputs",
+            "predicted",
             "artifacts",
             "features",
             "fit",

@@ -272,7 +272,7 @@ def test_what_the_record_tells_counts_whatever_the_table_tells_now(begun) -> Non
     found = ask(begun.project, "no feedback")
     assert (found.passed, found.evidence.partition(" (")[0]) == (
         False,
-        "2 of 2 values of the feature rm in housing@0 were written by a run that used old@7",
+        "2 of 2 values of the feature rm in housing@0 were written by old@7",
     )
 
 

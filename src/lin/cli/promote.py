@@ -31,7 +31,7 @@ def promote(
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
-    """Move a model version to a stage, if its gates let it; archive its holder.
+    """Move a model version to a stage, if its gates let it.
 
     Each gate that lineage.toml declares for the stage is looked at, and kept in the event with what was found. A
     refusal is kept too.
