@@ -9,10 +9,13 @@ import subprocess
 import sys
 import termios
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from lin.events import Alias, Approve, Comment, Describe, Gate, Grant, Refuse, Stage, Tag
+from lin.ids import new_id
 from lin.models.changes import register_model
 from lin.project import create_project
 from lin.runs.add import add_table
@@ -54,7 +57,23 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.log_artifact(b"not a model", MODEL)
     run.log_artifact(b"", f"plots/{SOFT}")
     run.seal("finished", error=EVIL)
-    register_model(project, run.id, "boston", description=EVIL)
+    register_model(replace(project, actor="ann"), run.id, "boston")
+    gate = Gate(gate=EVIL, passed=False, evidence=EVIL)
+    for change in (  # no lin writes such events, but who can write to the store can
+        Describe(model="boston", text=EVIL, version=1),
+        Alias(model="boston", alias=EVIL, version=1),
+        Tag(model="boston", key=SOFT, value=EVIL, version=1),
+        Tag(model="boston", key=EVIL, value=SOFT),
+        Comment(model="boston", text=EVIL, version=1),
+        Comment(model="boston", text=EVIL),
+        Approve(model="boston", version=1, reason=EVIL),
+        Stage(model="boston", version=1, stage=EVIL, reason=EVIL, gates=[gate], forced=True),
+        Refuse(model="boston", action=EVIL, why=EVIL, gates=[gate]),
+        Grant(model="boston", who=SOFT, role="reader"),
+    ):
+        project.store.events.append(
+            lambda _, change=change: change, actor=EVIL, email=EVIL, op_id=new_id(), now=datetime.now(UTC)
+        )
     return folder
 
 
@@ -103,14 +122,18 @@ def assert_tame(text: str) -> None:
         ["history", "evil"],
         ["trace", "boston@1"],
         ["trace", "evil", "--json"],
-        ["promote", "boston@1", "staging", "--reason", EVIL],
+        ["show", "boston"],
+        ["status"],
+        ["impact", "evil@0"],
+        ["impact", "evil@0", "--mermaid"],
+        ["trace", "boston@1", "--dot"],
     ],
     ids=lambda words: " ".join(words[:2]),
 )
 def test_text_is_shown_and_not_obeyed(hostile: Path, words: list[str]):
     code, text = on_terminal(hostile, *words)
     assert code == 0
-    assert "EVIL" in text or words[0] == "promote"
+    assert "EVIL" in text
     assert_tame(text)
 
 
@@ -140,6 +163,10 @@ def test_changed_rows_are_shown_and_not_obeyed(tmp_path: Path):
         (["show", f"no{EVIL}"], 10),
         (["history", EVIL], 10),
         (["promote", f"{EVIL}@1", "production"], 10),
+        (["promote", "boston@1", "staging", "--reason", EVIL], 2),
+        (["comment", "boston@1", EVIL], 2),
+        (["alias", "boston@1", EVIL], 2),
+        (["grant", "boston", EVIL, "owner"], 2),
         (["add", "wine", EVIL], 10),
         (["diff", "evil", "0", "0", "--key", f"no{EVIL}"], 2),
     ],

@@ -130,7 +130,7 @@ def test_the_index_is_a_delta_table_with_a_row_for_each_sealed_run(many: Project
     assert (row["name"], row["kind"], row["status"], row["actor"]) == ("fit 50", "program", "finished", run.actor)
     assert (row["started"], row["seconds"]) == (run.started, run.seconds)
     assert dict(row["params"]) == {"alpha": "many", "odd": "[50]"}
-    assert (dict(row["tags"]), dict(row["inputs"])) == ({"team": "aaa"}, {"housing": [2]})
+    assert (dict(row["tags"]), dict(row["inputs"])) == (run.tags, {"housing": [2]})
     assert row["source"] == run.source.tree if run.source else False
 
 

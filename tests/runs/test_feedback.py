@@ -223,6 +223,7 @@ def test_a_table_that_is_gone_is_an_error_and_for_a_run_a_tag(story: Story) -> N
     looked = look_back(story.project, [read])
     assert looked.found == []
     assert looked.tags[UNKNOWN_TAG].startswith("not known: ")
+    assert str(story.project.root) not in looked.tags[UNKNOWN_TAG]
     assert looked.warnings()[0].startswith("whether a model wrote what is read is not known: ")
     assert [each.user for each in recall(story.project, run)] == [None]
 

@@ -150,7 +150,10 @@ def look_back(project: Project, tables: Sequence[TableRef]) -> LookedBack:
     try:
         return LookedBack(found=find_in_tables(project, tables))
     except LinError as error:
-        return LookedBack(problem=f"not known: {error.message}")
+        why = error.message
+        for read in tables:  # a record names no folder of this machine
+            why = why.replace(str(_open(project, read).root), f"table '{read.table}'")
+        return LookedBack(problem=f"not known: {why}")
 
 
 def recall(project: Project | None, run: RunInfo) -> list[WrittenBack]:
