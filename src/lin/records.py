@@ -174,8 +174,8 @@ class PredictedInput(Record, frozen=True):
     """Predictions in a column of a table version that a run read: which commit wrote them, by which model.
 
     `rows` counts the cells of that commit which nobody wrote again before `version`; None where that is not known.
-    `role` is what the run took the column for, None where it does not tell. `by_run`: no commit names the model; the run
-    that wrote the version used it.
+    `role` is what the run took the column for, None where it does not tell. `by_run`: no commit names the model; the
+    run that wrote the version used it.
     """
 
     table: str

@@ -113,7 +113,9 @@ def test_a_file_that_is_not_what_lin_json_says_is_refused(trained: Project, tmp_
     data = bytearray((tmp_path / "out" / name).read_bytes())
     data[-1] ^= 1
     (tmp_path / "out" / name).write_bytes(data)
-    with pytest.raises(OutsideError, match=rf"'{name}' is not what lin.json says|MLmodel, line \d+"):
+    with pytest.raises(
+        OutsideError, match=rf"'{name}' is not what lin.json says|^MLmodel(, line \d+)?( is no YAML|: )"
+    ):
         import_folder(trained, tmp_path / "out", "back")
     (tmp_path / "out" / name).unlink()
     with pytest.raises(LinError):

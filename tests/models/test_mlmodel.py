@@ -45,7 +45,7 @@ def test_what_is_written_is_read() -> None:
 
 def test_the_same_facts_give_the_same_bytes() -> None:
     assert write(SIGNATURE) == write(SIGNATURE)
-    assert b'utc_time_created: "2026-11-22 13:46:07.636067"\n' in write(SIGNATURE)
+    assert b"utc_time_created: '2026-11-22 13:46:07.636067'\n" in write(SIGNATURE)
 
 
 def test_types_that_mlflow_has_not_are_any() -> None:

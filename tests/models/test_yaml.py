@@ -1,4 +1,4 @@
-"""The YAML of model folders: what is written is read back, what PyYAML writes is read, and everything else refused."""
+"""The YAML of model folders: what is written is read back, and what makes more than plain values is refused."""
 
 from contextlib import suppress
 from typing import Any
@@ -92,44 +92,30 @@ def test_what_pyyaml_writes_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: !!python/object/apply:os.system ['true']", "line 1: it has a tag"),
-        ("!!python/name:os.system ''", "line 1: it has a tag"),
+        ("a: !!python/object/apply:os.system ['true']", "line 1: it has the tag tag:yaml.org,2002:python"),
+        ("!!python/name:os.system ''", "line 1: it has the tag"),
+        ("a: 1\nb: !!str 1", "line 2: it has the tag"),
         ("a: &x [1]\nb: *x", "line 1: it has an anchor"),
         ("b: *x", "line 1: it has an alias"),
-        ("<<: *x", "it has an alias"),
-        ("a: |\n  text", "it has a block text"),
-        ("a: >-\n  text", "it has a folded block text"),
-        ("? a\n: b", "it has a complex key"),
-        ("%YAML 1.1", "it has a directive"),
-        ("a: 1 # b", "a text in it wants quotes"),
-        ("a: # b", "it has a comment behind a key"),
-        ("a: b: c", "a text in it wants quotes"),
+        ("? [a]\n: b", "line 1: it has a key that is no text"),
         ("a: 1\na: 2", "line 2: it has the key 'a' twice"),
-        ("a: 1\n---\nb: 2", "several documents"),
-        ("a:\t1", "it has a tab"),
-        ("a: 'b", "a text in it has no end"),
-        ('a: "b', "a text in it has no end"),
-        ("a: 'b' c", "a text in it has no end"),
-        (r'a: "b\"', "a text in it has no end"),
-        ("a: 'b' 'c'", "something stands behind a text"),
-        ('a: "b" "c"', "something stands behind a text"),
-        (r'a: "\q"', "an escape that is none"),
-        (r'a: "\ud800"', "an escape that is none"),
-        (r'a: "\Uffffffff"', "an escape that is none"),
-        ("a: 1\n  b: 2", "wants quotes"),
-        ("a:\n    b: 1\n  c: 2", "its indentation fits no block"),
-        ("a: 1\n- b", "its indentation fits no block"),
-        ("a: 1\nb", "it is no key with a value"),
-        ("a: {b: 1}", "is no JSON"),
-        ("a: [*x]", "is no JSON"),
-        ('{"a": 1', "is no JSON"),
-        ("a: @b", "that nothing begins with"),
+        ("a: 1\n---\nb: 2", "holds 2 documents"),
+        ("a: b: c", "line 1 is no YAML"),
+        ("a: 'b", "is no YAML"),
+        ("a: [1", "is no YAML"),
+        ("a: \x07", "is no YAML"),
+        ("a: " + "9" * 5000, "is no YAML"),
     ],
 )
 def test_what_is_not_read_is_refused_by_its_line(text: str, said: str) -> None:
-    with pytest.raises(OutsideError, match=r"file(, line \d+| is)") as refused:
+    with pytest.raises(OutsideError, match=r"^file") as refused:
         read_yaml(text.encode(), "file")
     assert said in refused.value.message
+
+
+def test_times_stay_texts_and_numbers_are_as_yaml_has_them() -> None:
+    found = read_yaml(b"day: 2026-11-22\nhex: 0x10\n1: yes\nnone: ~\nfar: .inf", "file")
+    assert found == {"day": "2026-11-22", "hex": 16, "1": True, "none": None, "far": float("inf")}
 
 
 TOO_MUCH = {
