@@ -172,6 +172,20 @@ def test_reproduced_is_what_the_newest_rerun_without_changes_says(project) -> No
     assert ask(project, "reproduced").passed
 
 
+def test_a_run_that_reproduced_another_needs_no_further_rerun(project) -> None:
+    first, again = fit(project), fit(project)
+    say(project, Receipt(run=first, rerun=again, verdict="within tolerance", tolerance=0.1))
+    assert not ask(project, "reproduced", "boston@2").passed
+    say(project, Receipt(run=first, rerun=again, verdict="identical"))
+    found = ask(project, "reproduced", "boston@2")
+    assert (found.passed, found.evidence.partition(" by ")[0]) == (
+        True,
+        f"identical: it is itself the re-run of {first[-8:]}",
+    )
+    say(project, receipt(again, "different"))
+    assert not ask(project, "reproduced", "boston@2").passed
+
+
 def test_a_comment_on_the_version_is_required_and_not_one_on_another(project) -> None:
     fit(project)
     fit(project)

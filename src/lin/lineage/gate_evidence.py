@@ -15,7 +15,7 @@ from lin.errors import OutsideError
 from lin.gate_words import PLACES, fill_words
 from lin.ids import short
 from lin.models.fold import Model, ModelVersion, Remark
-from lin.models.registry import read_receipts
+from lin.models.registry import read_events, read_proofs
 from lin.models.roles import RIGHTS, is_governed, is_same_person, role_of
 from lin.project import Project
 from lin.records import Environment, TableRef, decode
@@ -134,15 +134,19 @@ def _show_setting(value: object) -> str:
 
 
 def find_reproduced(case: Case, *, within_tolerance: bool) -> Evidence:
-    """Whether the newest re-run without changes came out the same, or close enough where that will do."""
-    receipts = [r for r in read_receipts(case.project.store, case.version.run) if not r.changed]
-    if not receipts:
+    """Whether the newest re-run without changes came out the same, or close enough where that will do.
+
+    A version whose run is itself such a re-run of another needs no further one.
+    """
+    last = read_proofs(read_events(case.project.store)).get(case.version.run)
+    if last is None:
         return Evidence(passed=False, told=f"nobody has re-run it: lin rerun {case.version.reference}")
-    last = receipts[-1]
     allowed = {"identical", "same predictions", *(["within tolerance"] if within_tolerance else [])}
     tolerance = f" of {last.tolerance}" if last.verdict == "within tolerance" else ""
     differing = f" ({', '.join(last.differences)})" if last.differences else ""
-    who = f"re-run {short(last.rerun)} by {last.actor}, {show_moment(last.time)}"
+    is_own = last.run == case.version.run
+    which = f"re-run {short(last.rerun)}" if is_own else f"it is itself the re-run of {short(last.run)}"
+    who = f"{which} by {last.actor}, {show_moment(last.time)}"
     return Evidence(last.verdict in allowed, f"{last.verdict}{tolerance}{differing}: {who}")
 
 

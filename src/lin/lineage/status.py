@@ -13,10 +13,10 @@ import msgspec
 from lin.data.history import describe_commit
 from lin.data.tables import Table, open_table
 from lin.errors import LinError, StoreError
-from lin.events import Event, Gate, Receipt, Verdict
+from lin.events import Event, Gate, Verdict
 from lin.lineage.activity import RunStatus, read_activity
 from lin.models.fold import Model, ModelVersion, fold_events
-from lin.models.registry import SHARED_STAGES
+from lin.models.registry import SHARED_STAGES, SignedReceipt, read_proofs
 from lin.project import Project
 from lin.records import PredictedInput, TableRef
 from lin.runs.feedback import UNKNOWN_TAG, tell_recorded
@@ -25,7 +25,6 @@ from lin.runs.query import RunInfo, read_run
 DAY = timedelta(days=1)
 """As far back it is told what failed, what was forced and what was refused."""
 PRODUCTION = "production"
-_GOOD = frozenset({"identical", "same predictions", "within tolerance"})
 
 
 class TableStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,7 +193,7 @@ def _read_models(
     project: Project, registry: Sequence[Model], events: Sequence[Event]
 ) -> tuple[list[ModelStatus], list[str]]:
     """The versions in a stage, those in production first, and what about these needs attention."""
-    proofs = _read_proofs(events)
+    proofs = {run: _proof(run, receipt) for run, receipt in read_proofs(events).items()}
     data = _Data(project)
     staged = [version for model in registry for version in model.versions if version.stage not in SHARED_STAGES]
     staged.sort(key=lambda version: version.stage != PRODUCTION)
@@ -208,18 +207,9 @@ def _read_models(
     return models, attention
 
 
-def _read_proofs(events: Sequence[Event]) -> dict[str, Proof]:
-    receipts = [(event, event.change) for event in events if isinstance(event.change, Receipt)]
-    proofs = {
-        told.rerun: Proof(verdict=told.verdict, time=event.time, actor=event.actor, against=told.run)
-        for event, told in receipts
-        if not told.changed and told.verdict in _GOOD
-    }
-    return proofs | {
-        told.run: Proof(verdict=told.verdict, time=event.time, actor=event.actor, against=told.rerun)
-        for event, told in receipts
-        if not told.changed
-    }
+def _proof(run: str, told: SignedReceipt) -> Proof:
+    against = told.rerun if told.run == run else told.run
+    return Proof(verdict=told.verdict, time=told.time, actor=told.actor, against=against)
 
 
 def _read_run(project: Project, version: ModelVersion) -> tuple[RunInfo | None, str | None]:

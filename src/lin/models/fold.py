@@ -34,6 +34,8 @@ from lin.models.roles import is_same_person
 
 T = TypeVar("T")
 
+REPRODUCED: frozenset[Verdict] = frozenset({"identical", "same predictions"})
+"""The verdicts of two runs of which each proves the other."""
 PICKLED = ".pkl"
 """How the artifacts end that run code when they are loaded."""
 
@@ -86,7 +88,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     golden: str | None
     """The blob of its golden predictions."""
     proof: Verdict | None = None
-    """The newest verdict of a re-run of its run in which nothing was changed on purpose."""
+    """The newest verdict of a re-run of its run in which nothing was changed on purpose, or what its run was as one."""
     email: str | None = None
     """What git called whoever registered it."""
     aliases: list[str] = []
@@ -149,6 +151,7 @@ class _Fold:
     def __init__(self) -> None:
         self.models: dict[str, _Growing] = {}
         self._proven: dict[str, Verdict] = {}
+        self._repeats: dict[str, Verdict] = {}
 
     def apply(self, event: Event, change: Change) -> None:
         """Apply a change. Raises `StoreError`."""
@@ -162,6 +165,8 @@ class _Fold:
             case Receipt():
                 if not change.changed:
                     self._proven[change.run] = change.verdict
+                    if change.verdict in REPRODUCED:
+                        self._repeats[change.rerun] = change.verdict
             case Refuse() | Alias() | Tag() | Describe() | Comment() | Approve() | Grant():
                 self._say(self._model(event, change.model, getattr(change, "version", None)), event, change)
 
@@ -249,7 +254,7 @@ class _Fold:
             actor=event.actor,
             history=history,
             golden=change.golden,
-            proof=self._proven.get(change.run),
+            proof=self._proven.get(change.run, self._repeats.get(change.run)),
             email=event.email,
             aliases=aliases,
             tags=model.tags.get(number, {}),

@@ -3,6 +3,7 @@
 Read from the store's events alone; `changes` is what appends them.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import takewhile
 
@@ -10,7 +11,7 @@ import msgspec
 
 from lin.errors import NotFoundError, UsageError, nearest
 from lin.events import Event, Receipt, Verdict
-from lin.models.fold import Model, ModelVersion, Registry, fold_events
+from lin.models.fold import REPRODUCED, Model, ModelVersion, Registry, fold_events
 from lin.store.store import Store
 
 STAGES = ("none", "staging", "production", "archived")
@@ -52,6 +53,22 @@ def read_receipts(store: Store, run_id: str, *, as_of: datetime | None = None) -
         for event in read_events(store, as_of=as_of)
         if isinstance(event.change, Receipt) and event.change.run == run_id
     ]
+
+
+def read_proofs(events: Iterable[Event]) -> dict[str, SignedReceipt]:
+    """What is known of each run, by its id: the newest receipt in which nothing was changed on purpose.
+
+    Of a run that nobody re-ran, but that is itself a re-run which reproduced another, it is the receipt of that.
+    """
+    of_runs: dict[str, SignedReceipt] = {}
+    of_reruns: dict[str, SignedReceipt] = {}
+    for event in events:
+        if isinstance(event.change, Receipt) and not event.change.changed:
+            signed = SignedReceipt(**msgspec.structs.asdict(event.change), time=event.time, actor=event.actor)
+            of_runs[signed.run] = signed
+            if signed.verdict in REPRODUCED:
+                of_reruns[signed.rerun] = signed
+    return of_reruns | of_runs
 
 
 def find_version(registry: Registry, reference: str) -> ModelVersion:
