@@ -39,6 +39,8 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python bench/queries.py
 	$(BIN)/python bench/crowd.py
 	$(BIN)/python bench/tables.py
+	$(BIN)/python bench/predict.py
+	$(BIN)/python bench/lineage.py
 	$(BIN)/python bench/proof.py
 
 # 40 pairs of runs that differ in known ways: does the attribution name what was planted?
