@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lin.errors import NotFoundError, StoreError, UsageError
 from lin.ids import short
 from lin.project import Project
-from lin.records import ModelRef, TableRef, digest
+from lin.records import ModelRef, Start, TableRef, decode_sealed, digest, encode_sealed
 from lin.runs.query import find_run, list_runs, read_run
 from lin.runs.record import Recorder
 from lin.store.local import LocalBackend
@@ -150,6 +151,10 @@ def test_a_start_that_was_changed_after_the_seal_is_found(fits: Project) -> None
     (path,) = fits.store_root.glob(f"runs/*/{broken.id}/start.json")
     path.chmod(0o600)
     path.write_bytes(path.read_bytes().replace(b'"actor":"ann"', b'"actor":"bob"'))
+    with pytest.raises(StoreError, match=r"start\.json is damaged: it does not have the sha256"):
+        read_run(fits.store, broken.id)
+    start = decode_sealed(path.read_bytes().replace(b'"actor":"bob"', b'"actor":"ann"'), Start, where="a start")
+    path.write_bytes(encode_sealed(msgspec.structs.replace(start, actor="bob")))
     with pytest.raises(StoreError, match=r"its start\.json is not the one"):
         read_run(fits.store, broken.id)
     found = list_runs(fits.store)

@@ -1,15 +1,16 @@
 """The chain of events: numbers taken once, hashes that hold, answers that lie."""
 
-import json
 import multiprocessing
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lin.errors import StoreError
 from lin.events import Change, Event, Register
+from lin.records import decode_sealed, encode_sealed
 from lin.store.backend import ObjectExistsError
 from lin.store.events import Events
 from lin.store.local import LocalBackend
@@ -40,9 +41,8 @@ def test_a_changed_event_breaks_the_chain(tmp_path: Path) -> None:
     for n in range(3):
         append(events, f"op{n}")
     path = tmp_path / "events/000000000002.json"
-    record = json.loads(path.read_bytes())
-    record["actor"] = "bob"
-    path.write_text(json.dumps(record))
+    record = decode_sealed(path.read_bytes(), Event, where="an event")
+    path.write_bytes(encode_sealed(msgspec.structs.replace(record, actor="bob")))
     with pytest.raises(StoreError, match=r"000000000003.json does not follow the event before it"):
         Events(LocalBackend(tmp_path)).read()
 

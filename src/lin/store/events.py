@@ -9,7 +9,7 @@ from datetime import datetime
 
 from lin.errors import StoreError
 from lin.events import Change, Event
-from lin.records import decode, digest, encode
+from lin.records import decode_sealed, digest, encode_sealed
 from lin.store.backend import Backend, ObjectExistsError, ObjectMissingError
 
 FOLDER = "events"
@@ -61,7 +61,7 @@ class Events:
                 change=decide(events),
                 email=email,
             )
-            data = encode(event)
+            data = encode_sealed(event)
             try:
                 self._backend.put_if_absent(_key(event.number), data)
             except ObjectExistsError:
@@ -76,11 +76,11 @@ class Events:
             data = self._backend.read(_key(number))
         except ObjectMissingError:
             return None  # not there after all: the same number is tried again
-        return data if decode(data, Event, where=_key(number)).op_id == op_id else None
+        return data if decode_sealed(data, Event, where=_key(number)).op_id == op_id else None
 
     def _take(self, data: bytes) -> None:
         number = len(self._events) + 1
-        event = decode(data, Event, where=_key(number))
+        event = decode_sealed(data, Event, where=_key(number))
         if event.number != number or event.previous != self._last:
             raise StoreError(
                 f"{_key(number)} does not follow the event before it: the chain of hashes is broken",

@@ -14,7 +14,7 @@ import msgspec
 from lin.errors import LinError, StoreError
 from lin.events import Event
 from lin.ids import day_of, is_id
-from lin.records import Log, Sealed, Start, decode, digest
+from lin.records import Log, Sealed, Start, decode_sealed, digest
 from lin.store.backend import Backend, Entry
 from lin.store.events import FOLDER as EVENTS
 from lin.store.runs import LOG, OUTPUT, read_lines
@@ -70,7 +70,7 @@ def check_events(backend: Backend) -> tuple[list[Event], list[Fault]]:
             continue
         try:
             data = backend.read(key)
-            event = decode(data, Event, where=key)
+            event = decode_sealed(data, Event, where=key)
         except LinError as error:
             faults.append(Fault(key=key, ill="damaged", what=error.message))
             continue
@@ -111,13 +111,13 @@ def check_run(backend: Backend, run_id: str, *, data: bool = True) -> RunCheck:
         return RunCheck(None, None, faults)
     try:
         raw = backend.read(f"{folder}/start.json")
-        start, start_digest = decode(raw, Start, where=f"{folder}/start.json"), digest(raw)
+        start, start_digest = decode_sealed(raw, Start, where=f"{folder}/start.json"), digest(raw)
     except LinError as error:
         faults.append(Fault(key=f"{folder}/start.json", ill="damaged", what=error.message))
     sealed = None
     if backend.size(f"{folder}/run.json") is not None:
         try:
-            sealed = decode(backend.read(f"{folder}/run.json"), Sealed, where=f"{folder}/run.json")
+            sealed = decode_sealed(backend.read(f"{folder}/run.json"), Sealed, where=f"{folder}/run.json")
         except LinError as error:
             faults.append(Fault(key=f"{folder}/run.json", ill="damaged", what=error.message))
     for name, record in (("start.json", start), ("run.json", sealed)):

@@ -29,8 +29,10 @@ from lin.records import (
     Start,
     TagSet,
     decode,
+    decode_sealed,
     digest,
     encode,
+    encode_sealed,
 )
 from lin.store.backend import Appender, Backend
 
@@ -71,13 +73,13 @@ class Runs:
 
     def begin(self, start: Start) -> str:
         """Write `start.json`; returns its sha256."""
-        data = encode(start)
+        data = encode_sealed(start)
         self._backend.put_if_absent(_key(start.id, "start.json"), data)
         return digest(data)
 
     def seal(self, sealed: Sealed) -> None:
         """Write `run.json`. Raises `ConflictError` if the run is sealed already."""
-        self._backend.put_if_absent(_key(sealed.id, "run.json"), encode(sealed))
+        self._backend.put_if_absent(_key(sealed.id, "run.json"), encode_sealed(sealed))
 
     def start(self, run_id: str) -> Start:
         """Read `start.json`."""
@@ -87,14 +89,14 @@ class Runs:
         """Read `start.json`, and the sha256 of its bytes."""
         key = _key(run_id, "start.json")
         data = self._backend.read(key)
-        return decode(data, Start, where=key), digest(data)
+        return decode_sealed(data, Start, where=key), digest(data)
 
     def sealed(self, run_id: str) -> Sealed | None:
         """Read `run.json`, or None if the run is not sealed."""
         key = _key(run_id, "run.json")
         if self._backend.size(key) is None:
             return None
-        return decode(self._backend.read(key), Sealed, where=key)
+        return decode_sealed(self._backend.read(key), Sealed, where=key)
 
     def appender(self, run_id: str, name: str) -> Appender:
         """Open the run's `log.jsonl` or `output.log` for appending."""

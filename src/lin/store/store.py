@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lin.errors import NotFoundError, UsageError
 from lin.ids import new_id
-from lin.records import StoreInfo, decode, encode
+from lin.records import StoreInfo, decode_sealed, encode_sealed
 from lin.store.backend import Backend, ObjectExistsError
 from lin.store.blobs import Blobs
 from lin.store.events import Events
@@ -24,7 +24,7 @@ class Store:
 
     def __init__(self, backend: Backend) -> None:
         """Open the store on `backend`. Raises `StoreError` if it is damaged or of a newer format."""
-        self.info = decode(backend.read(INFO), StoreInfo, where=INFO)
+        self.info = decode_sealed(backend.read(INFO), StoreInfo, where=INFO)
         self.blobs = Blobs(backend)
         self.runs = Runs(backend)
         self.events = Events(backend)
@@ -34,7 +34,7 @@ class Store:
 def create_store(backend: Backend) -> Store:
     """Make an empty store, or open the one that is there."""
     with suppress(ObjectExistsError):  # made before, or by another process just now
-        backend.put_if_absent(INFO, encode(StoreInfo(id=new_id(), created=datetime.now(UTC))))
+        backend.put_if_absent(INFO, encode_sealed(StoreInfo(id=new_id(), created=datetime.now(UTC))))
     return Store(backend)
 
 
