@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types layers docs bench planted peers golden clean
+.PHONY: demo test check lint types layers docs bench planted rot peers golden clean
 
 demo: $(VENV)/installed
 	$(BIN)/lin demo
@@ -47,6 +47,10 @@ bench: $(VENV)/installed-dev
 planted: export PYTHONDONTWRITEBYTECODE =
 planted: $(VENV)/installed-dev
 	$(BIN)/python bench/planted.py
+
+# every byte of a small store, one at a time: does `lin fsck --read-data` find each change?
+rot: $(VENV)/installed-dev
+	$(BIN)/python bench/rot.py
 
 # beside MLflow, which is installed into an environment of its own
 peers: $(VENV)/installed-dev

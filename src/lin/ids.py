@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 
 _ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{19}")
+_LAST = "e677d21fdbff"
+"""The milliseconds at which the year 9999 ends: there is no day for more."""
 
 SHORT = 8
 """A run is shown by this many digits from the end of its id: the random part."""
@@ -24,7 +26,7 @@ def new_id(nanoseconds: int | None = None, randomness: bytes | None = None) -> s
 
 def is_id(text: str) -> bool:
     """Whether `text` is a whole id: 32 lower-case hex digits of version 7."""
-    return _ID.fullmatch(text) is not None
+    return _ID.fullmatch(text) is not None and text[:12] <= _LAST
 
 
 def milliseconds_of(run_id: str) -> int:

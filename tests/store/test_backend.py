@@ -33,6 +33,22 @@ def test_chunks_are_put_in_order(backend: Backend) -> None:
     assert backend.read("a/b") == b"x" * 70_000 + b"y"
 
 
+def test_what_is_large_is_read_in_pieces(backend: Backend) -> None:
+    data = bytes(range(256)) * 10_000
+    backend.put_if_absent("a/b", data)
+    assert b"".join(backend.stream("a/b")) == data
+    with pytest.raises(ObjectMissingError):
+        next(iter(backend.stream("a/c")))
+
+
+def test_everything_in_a_folder_is_told_with_its_kind(backend: Backend) -> None:
+    backend.put_if_absent("a/b/c", b"x")
+    backend.put_if_absent("a/d", b"x")
+    assert sorted(backend.entries("a")) == [("b", "folder", False), ("d", "file", False)]
+    assert [entry.name for entry in backend.entries("")] == ["a"]
+    assert list(backend.entries("nothing")) == []
+
+
 def test_the_second_put_changes_nothing(backend: Backend) -> None:
     backend.put_if_absent("a", b"first")
     with pytest.raises(ObjectExistsError, match="a exists already"):

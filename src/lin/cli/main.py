@@ -56,11 +56,15 @@ COMMANDS = {
     "impact": "Show what was made from a thing, and what of it is live.",
     "delete": "Delete runs; --undo brings them back until lin gc took them.",
     "gc": "Take away what deleted runs and killed programs left.",
+    "fsck": "Look the whole store over: records, hashes, files, tables.",
     "demo": "Play the whole story on real data, in a folder of its own.",
 }
 
 _OBJECTS = 100_000
 """After so many new objects it is looked for garbage: start-up makes tens of thousands, and hardly any is garbage."""
+
+ALONE = {("fsck", "--read-data"): "--read-data=100%"}
+"""Options whose value may be left out, by command, and what they mean then: typer has no word for that."""
 
 TAKES_PROGRAM = "run"
 """The command after which `--` starts a program's own command line."""
@@ -78,6 +82,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         # not standalone: typer raises what it has to say, and returns the code of a `typer.Exit`
         app = build_app(own, is_process=argv is None)
+        own = [ALONE.get((_asked(own), word), word) for word in own]
         sys.exit(app(own, obj=program, prog_name="lin", standalone_mode=False) or ExitCode.OK)
     except LinError as error:
         sys.exit(_report(error))

@@ -120,6 +120,17 @@ class Index:
         cut = f" LIMIT {limit:d}" if limit is not None else ""
         return self._ids(f"WHERE {where} ORDER BY {order}{cut}", [*values, *more])
 
+    def tells_of(self, runs: Iterable[str]) -> bool:
+        """Whether its note tells of exactly these runs."""
+        by_day: dict[str, list[str]] = defaultdict(list)
+        for run in runs:
+            by_day[day_of(run)].append(run)
+        return {day: _sum_up(names) for day, names in by_day.items()} == self.note.days
+
+    def rows_of(self, runs: Collection[str]) -> "pa.Table":
+        """The rows of these runs, as they stand in it, by id. Raises `IndexDamagedError`."""
+        return self._select_rows("id IN (SELECT unnest(?))", list(runs))
+
     def extend(self, runs: "Iterable[RunInfo]", gone: Collection[str] = ()) -> bool:
         """Write these sealed runs, which it lacks, and leave out those that are `gone`; False if somebody was first.
 
@@ -166,13 +177,18 @@ class Index:
 
     def _rows(self, gone: Collection[str]) -> "pa.Table":
         """All rows but those that are gone, oldest first."""
+        return self._select_rows("id NOT IN (SELECT unnest(?))", sorted(gone))
+
+    def _select_rows(self, which: str, ids: list[str]) -> "pa.Table":
         schema = row_schema()
-        kept = "id NOT IN (SELECT unnest(?))"
         names = ", ".join(schema.names)
-        query = f"SELECT {names} FROM {self._relation} WHERE {kept} ORDER BY id"
+        query = f"SELECT {names} FROM {self._relation} WHERE {which} ORDER BY id"
         with self._naming_damage():
-            rows: pa.Table = self._connection.sql(query, params=[sorted(gone) or [""]]).to_arrow_table()
+            rows: pa.Table = self._connection.sql(query, params=[ids or [""]]).to_arrow_table()
+        try:
             return rows.cast(schema)
+        except (ValueError, NotImplementedError) as error:  # those of pyarrow are among them
+            raise _damaged(str(error)) from error
 
     @cached_property
     def _relation(self) -> str:
@@ -193,12 +209,16 @@ class Index:
         try:
             yield
         except duckdb.Error as error:
-            reason = str(error).split("\n", 1)[0]
-            message = f"the index of runs cannot be read: {reason}"
-            raise IndexDamagedError(message, hint="lin index --rebuild") from error
+            raise _damaged(str(error)) from error
 
 
 _NONE = Day(0, "0")
+
+
+def _damaged(reason: str) -> IndexDamagedError:
+    first = reason.split("\n", 1)[0]
+    message = f"the index of runs cannot be read: {first}"
+    return IndexDamagedError(message, hint="lin index --rebuild")
 
 
 def open_index(root: Path) -> Index:

@@ -189,14 +189,14 @@ class _Check:
         key = pinned.location, encode(file)
         if key not in self._known:
             if self._quick:
-                self._known[key] = _measure(table.root, file)
+                self._known[key] = (measure_file(table.root, file) or (None, None))[1]
             else:
                 self._known[key] = "; ".join(check_pin(table, msgspec.structs.replace(pin, files=[file]))) or None
         return self._known[key]
 
 
-def _measure(root: Path, file: DataFile) -> str | None:
-    """What is wrong with a file as far as its size tells, and that of its deletion vector's file."""
+def measure_file(root: Path, file: DataFile) -> tuple[str, str] | None:
+    """What is wrong with a pinned file as far as its size tells, or with that of its deletion vector: path and text."""
     sizes: list[tuple[str, str, int, int | None]] = [(file.path, "data file", file.bytes, file.bytes)]
     vector = file.vector
     if vector is not None and vector.path is not None:
@@ -207,11 +207,11 @@ def _measure(root: Path, file: DataFile) -> str | None:
             with open_data_file(root, path) as stream:
                 size = os.fstat(stream.fileno()).st_size
         except FileNotFoundError:
-            return f"{what} {path!r} is missing"
+            return path, f"{what} {path!r} is missing"
         except OutsideError as error:
-            return error.message
+            return path, error.message
         if size < least or (most is not None and size > most):
-            return f"{what} {path!r} was altered: it has {size} bytes instead of {least}"
+            return path, f"{what} {path!r} was altered: it has {size} bytes instead of {least}"
     return None
 
 

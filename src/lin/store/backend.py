@@ -35,10 +35,14 @@ class Unfinished(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What lies directly in a folder, whoever put it there: a link is one, wherever it leads."""
+    """What lies directly in a folder, whoever put it there: a link is one, wherever it leads.
+
+    `exposed`: everybody on the machine may write to it.
+    """
 
     name: str
     kind: Literal["file", "folder", "other"]
+    exposed: bool = False
 
 
 class Appender(Protocol):
@@ -62,6 +66,9 @@ class Backend(Protocol):
 
     def read(self, key: str) -> bytes:
         """All bytes under `key`. Raises `ObjectMissingError`."""
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The same in pieces, for what may be large. Raises as `read`, when the first is asked for."""
 
     def size(self, key: str) -> int | None:
         """How many bytes lie under `key`, or None if nothing does."""

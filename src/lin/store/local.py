@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from lin.errors import OutsideError
 from lin.store.announced import Announcements
@@ -24,6 +24,7 @@ _TEMPORARY = ".tmp-"
 _ANNOUNCED = ".announced"
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_NOREPLACE = 1
+_PIECE = 1 << 20
 
 
 class LocalBackend:
@@ -48,16 +49,26 @@ class LocalBackend:
 
     def read(self, key: str) -> bytes:
         """See `Backend`."""
+        with self._reading(key) as file:
+            return file.read()
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """See `Backend`."""
+        with self._reading(key) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[BinaryIO]:
         try:
-            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise ObjectMissingError(f"{key} in the store is not a regular file")
-                return file.read()
+            with open(_open_regular(self._path(key)), "rb") as file:
+                yield file
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectMissingError(
                 f"{key} is missing from the store", hint="restore that file from a backup of the store"
             ) from error
+        except _NotRegularError as error:
+            raise ObjectMissingError(f"{key} in the store is not a regular file") from error
         except OSError as error:
             raise _failed("read", key, error) from error
 
@@ -80,7 +91,7 @@ class LocalBackend:
         path = self._path(folder) if folder else str(self.root)
         try:
             with os.scandir(path) as found:
-                return [Entry(entry.name, _kind(entry)) for entry in found]
+                return [seen for entry in found if (seen := _look(entry)) is not None]
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -131,6 +142,20 @@ class LocalBackend:
                 state = os.lstat(f"{path}/{name}")
                 found.append(Unfinished(folder, name, state.st_size if state.st_nlink == 1 else 0, state.st_mtime))
         return found
+
+    def move(self, folder: str, name: str, to: str) -> None:
+        """Move what is called `name` in `folder`, whatever it is, into the folder `to`, in which it is the first.
+
+        No link is followed, and both folders are on disk afterwards. Raises `OutsideError` as `remove`.
+        """
+        try:
+            self._make(to)
+            with self._inside(folder) as source, self._inside(to) as target:
+                os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+                os.fsync(target)
+                os.fsync(source)
+        except OSError as error:
+            raise _failed("move", f"{folder}/{name}", error) from error
 
     def discard(self, write: Unfinished) -> None:
         """See `Backend`. Raises as `remove`."""
@@ -189,10 +214,33 @@ class LocalBackend:
         return path
 
 
-def _kind(entry: "os.DirEntry[str]") -> Literal["file", "folder", "other"]:
-    if entry.is_dir(follow_symlinks=False):
-        return "folder"
-    return "file" if entry.is_file(follow_symlinks=False) else "other"
+class _NotRegularError(OSError):
+    """A link, a folder or a special file."""
+
+
+def _open_regular(path: str) -> int:
+    """Open a file for reading, without waiting. Raises `_NotRegularError`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, or a socket
+            raise _NotRegularError from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _NotRegularError
+    return descriptor
+
+
+def _look(entry: "os.DirEntry[str]") -> Entry | None:
+    """What it is; None if it is gone by now. The mode of a link says nothing."""
+    try:
+        mode = entry.stat(follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+    kind: Literal["file", "folder", "other"]
+    kind = "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
+    return Entry(entry.name, kind, kind != "other" and bool(mode & stat.S_IWOTH))
 
 
 class _Folder:

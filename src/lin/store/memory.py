@@ -34,6 +34,10 @@ class MemoryBackend:
         except KeyError:
             raise ObjectMissingError(f"{key} is missing from the store") from None
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        """See `Backend`."""
+        yield self.read(key)
+
     def size(self, key: str) -> int | None:
         """See `Backend`."""
         data = self._objects.get(check_key(key))

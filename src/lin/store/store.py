@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lin.errors import NotFoundError, UsageError
+from lin.errors import NotFoundError, StoreError, UsageError
 from lin.ids import new_id
 from lin.records import StoreInfo, decode_sealed, encode_sealed
 from lin.store.backend import Backend, ObjectExistsError
@@ -32,7 +32,8 @@ class Store:
 
 
 def create_store(backend: Backend) -> Store:
-    """Make an empty store, or open the one that is there."""
+    """Make an empty store, or open the one that is there. Raises `StoreError` if that is damaged."""
+    _refuse_headless(backend)
     with suppress(ObjectExistsError):  # made before, or by another process just now
         backend.put_if_absent(INFO, encode_sealed(StoreInfo(id=new_id(), created=datetime.now(UTC))))
     return Store(backend)
@@ -46,7 +47,19 @@ def local_backend(location: str, root: Path) -> LocalBackend:
 
 
 def open_store(backend: LocalBackend) -> Store:
-    """Open the store in that folder. Raises `NotFoundError` if there is none."""
+    """Open the store in that folder. Raises `NotFoundError` if there is none, `StoreError` if it is damaged."""
+    _refuse_headless(backend)
     if backend.size(INFO) is None:
         raise NotFoundError(f"there is no lin store in {backend.root}", hint="lin init")
     return Store(backend)
+
+
+def _refuse_headless(backend: Backend) -> None:
+    """Refuse a store that lost its `store.json`: a new one would give it another id."""
+    if backend.size(INFO) is None and (backend.list("runs") or backend.list("events")):
+        if backend.size(INFO) is not None:
+            return  # another process made it just now
+        raise StoreError(
+            f"{INFO} is missing from the store, which has runs or events",
+            hint="restore that file from a backup of the store",
+        )

@@ -1,0 +1,114 @@
+"""What was seen of a store when it was looked at before, in the cache of whoever looks: never in the store.
+
+A store cannot tell that its last event is gone, nor a run that nothing else names; who saw them can. How far a reading
+of all content came lies here too. It is derived: without it less is found, and nothing false.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from lin.errors import StoreError
+from lin.lineage.fsck.reading import Position, Reading
+from lin.records import Record, decode_sealed, digest, encode_sealed
+
+NOTE_EVERY = 5.0
+"""In seconds: so much of a reading is lost when it is killed, about."""
+
+
+class Seen(Record, frozen=True, tag_field="format", tag="seen/1"):
+    """What was there: the last event, and the sealed runs that the index did not have, which would tell of the others.
+
+    `position` is how far a reading of all content came, None once it was through, and `altered` names what was found.
+    """
+
+    store: str
+    time: datetime
+    events: int = 0
+    last: str | None = None
+    runs: list[str] = []  # noqa: RUF012 - msgspec copies a default
+    position: Position | None = None
+    altered: list[str] = []  # noqa: RUF012 - msgspec copies a default
+
+
+def memory_folder(environ: Mapping[str, str]) -> Path | None:
+    """Where it is remembered: `fsck` in `$LIN_CACHE`, else in `lin` in `$XDG_CACHE_HOME` or `~/.cache`, if any is."""
+    bases = (environ.get("LIN_CACHE"), environ.get("XDG_CACHE_HOME"), environ.get("HOME"))
+    for base, rest in zip(bases, ("fsck", "lin/fsck", ".cache/lin/fsck"), strict=True):
+        if base is not None and base.startswith("/"):
+            return Path(base, rest)
+    return None
+
+
+class Memory:
+    """The file of one store in the folder of the cache; without a folder nothing is remembered."""
+
+    def __init__(
+        self, folder: Path | None, store: str, place: Path, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Read what is remembered of the store with that id at that place: a copy of it goes its own way."""
+        mark = digest(os.fsencode(place.resolve()))[:8]
+        self.path = None if folder is None else folder / f"{store}-{mark}.json"
+        self._store = store
+        self._clock = clock
+        self._noted = clock()
+        self.seen = self._read()
+
+    def note(self, reading: Reading, now: datetime) -> None:
+        """Keep how far a reading is, if it was not kept for some seconds. A drawn share is begun anew each time."""
+        if reading.share >= 1 and self._clock() - self._noted >= NOTE_EVERY:
+            self.keep_position(reading, now)
+
+    @contextmanager
+    def keeping(self, reading: Reading, now: datetime) -> Iterator[None]:
+        """Where this is left by an error, or an interruption, keep how far a reading of all content came."""
+        through = False
+        try:
+            yield
+            through = True
+        finally:
+            if not through and reading.share >= 1 and reading.after is not None:
+                self.keep_position(reading, now)
+
+    def keep_position(self, reading: Reading, now: datetime) -> None:
+        """Keep how far a reading is."""
+        self._noted = self._clock()
+        known = self.seen or Seen(store=self._store, time=now)
+        self.write(
+            Seen(
+                store=self._store,
+                time=known.time,
+                events=known.events,
+                last=known.last,
+                runs=known.runs,
+                position=reading.after,
+                altered=sorted(reading.altered),
+            )
+        )
+
+    def write(self, seen: Seen) -> None:
+        """Keep it whole. Where that cannot be written, nothing is kept."""
+        self.seen = seen
+        if self.path is None:
+            return
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        with suppress(OSError):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                fresh.touch(mode=0o600, exist_ok=False)
+                fresh.write_bytes(encode_sealed(seen))
+                fresh.replace(self.path)
+            finally:
+                fresh.unlink(missing_ok=True)
+
+    def _read(self) -> Seen | None:
+        if self.path is None:
+            return None
+        try:
+            seen = decode_sealed(self.path.read_bytes(), Seen, where=str(self.path))
+        except (OSError, StoreError):
+            return None
+        return seen if seen.store == self._store else None

@@ -1,0 +1,208 @@
+"""Files of one table: those that pins name, held against their pins, and its log, commit by commit.
+
+What nothing names the sha256 of, files that no run pinned and the commits themselves, is looked for and read, and no
+more can be known of it. Paths are those that findings have: relative to the store.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from posixpath import normpath
+
+from lin.data.actions import ActionError, make_commit
+from lin.data.checkpoints import complete_checkpoints, read_checkpoint
+from lin.data.files import open_data_file
+from lin.data.log import AddFile, DeltaLog
+from lin.data.pins import pinned_positions
+from lin.data.tables import Table
+from lin.errors import LinError, OutsideError
+from lin.lineage.fsck.reading import Reading
+from lin.records import DataFile, Pin, encode
+from lin.runs.pinned import measure_file
+from lin.store.fsck import Fault, Ill
+
+_LOG = "_delta_log"
+_COMMIT = re.compile(r"(\d{20})\.json", re.ASCII)
+
+
+class PinnedFiles:
+    """Checks the files of pins; one that several of them share is looked at once."""
+
+    def __init__(self, store_root: Path, reading: Reading, *, always: Collection[str] = ()) -> None:
+        """Begin; `always` names paths to hash in any case."""
+        self._root = store_root
+        self._reading = reading
+        self._always = always
+        self._known: dict[tuple[str, bytes], Fault | None] = {}
+
+    def check(self, location: str, pin: Pin) -> list[Fault]:
+        """What is wrong with the files of a pin."""
+        table = Table(location, self._root / location)
+        if not os.path.isdir(table.root):  # noqa: PTH112 - a location is foreign: it may be no path at all
+            return [Fault(key=normpath(location), ill="missing", what="the table's folder is gone")]
+        return [fault for file in pin.files if (fault := self._check_once(table, location, file)) is not None]
+
+    def _check_once(self, table: Table, location: str, file: DataFile) -> Fault | None:
+        key = location, encode(file)
+        if key not in self._known:
+            self._known[key] = self._check(table, location, file)
+        return self._known[key]
+
+    def _check(self, table: Table, location: str, file: DataFile) -> Fault | None:
+        wrong = measure_file(table.root, file)
+        if wrong is not None:
+            path, what = wrong
+            ill: Ill = "missing" if what.endswith("is missing") else "altered"
+            return Fault(key=path_in(location, path), ill=ill, what=what)
+        name = path_in(location, file.path)
+        if name not in self._always and not self._reading.wants("3 tables", name):
+            return None
+        fault = _hash(table, location, file)
+        self._reading.done("3 tables", name, file.bytes, altered=fault is not None)
+        return fault
+
+
+def _hash(table: Table, location: str, file: DataFile) -> Fault | None:
+    path = path_in(location, file.path)
+    try:
+        with open_data_file(table.root, file.path) as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
+                return Fault(key=path, ill="altered", what="its content is not what was pinned")
+    except FileNotFoundError:
+        return Fault(key=path, ill="missing", what="it is gone")
+    except OutsideError as error:
+        return Fault(key=path, ill="damaged", what=error.message)
+    if file.vector is None:
+        return None
+    try:
+        pinned_positions(table, file)
+    except OutsideError as error:
+        return Fault(key=path_in(location, file.vector.path or file.path), ill="altered", what=error.message)
+    return None
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+def check_log(store_root: Path, location: str, name: str, pins: Mapping[int, Collection[Pin]]) -> list[Fault]:
+    """What is wrong with the log of the table at `location`, and with the files of its newest version.
+
+    Args:
+        store_root: what locations are relative to.
+        location: of the table.
+        name: what messages call it.
+        pins: of versions; those that the log still has must have the same files there.
+    """
+    root = store_root / location
+    if not os.path.isdir(root):  # noqa: PTH112 - as above; that it is gone was told
+        return []
+    log = DeltaLog(root.resolve(), name)
+    try:
+        names = sorted(entry.name for entry in log.folder.iterdir())
+    except FileNotFoundError:
+        return [Fault(key=path_in(location, _LOG), ill="missing", what="the table has no log")] if pins else []
+    except OSError as error:
+        return [Fault(key=path_in(location, _LOG), ill="damaged", what=f"it cannot be listed: {error.strerror}")]
+    numbers = [int(match[1]) for match in map(_COMMIT.fullmatch, names) if match]
+    checkpoints = complete_checkpoints(names)
+    if not numbers:
+        return [Fault(key=path_in(location, _LOG), ill="missing", what="there is no commit in it")] if pins else []
+    gaps = [*_check_ends(location, numbers, checkpoints, pins), *_check_commits(log, location, numbers)]
+    faults = [*gaps, *_check_checkpoints(log, location, checkpoints)]
+    # where a commit is not known, what the log says is not known either
+    return faults if gaps else faults + list(_check_states(log, location, checkpoints, pins))
+
+
+def _check_ends(
+    location: str, numbers: Sequence[int], checkpoints: Collection[int], pins: Collection[int]
+) -> Iterator[Fault]:
+    """Commits that should be there: in between, after the first where nothing else leads on, and up to the last."""
+    newest = max([numbers[-1], *checkpoints, *pins])
+    for one, other in pairwise([*numbers, newest + 1]):
+        if one + 1 < other:
+            yield Fault(key=_commit_key(location, one + 1), ill="missing", what="the table's log lacks this commit")
+    first = numbers[0]
+    if first > 0 and not any(version >= first - 1 for version in checkpoints):
+        what = f"the table's log begins at version {first}, and no checkpoint leads there"
+        yield Fault(key=_commit_key(location, first - 1), ill="missing", what=what)
+
+
+def _check_commits(log: DeltaLog, location: str, numbers: Iterable[int]) -> Iterator[Fault]:
+    for number in numbers:
+        try:
+            log.commit(number)
+        except LinError as error:
+            yield Fault(key=_commit_key(location, number), ill="damaged", what=error.message)
+
+
+def _check_checkpoints(log: DeltaLog, location: str, checkpoints: Mapping[int, list[list[str]]]) -> Iterator[Fault]:
+    for version, found in checkpoints.items():
+        for names in found:
+            try:
+                make_commit(version, read_checkpoint(log.folder, names))
+            except ActionError as error:
+                yield Fault(key=path_in(location, f"{_LOG}/{names[0]}"), ill="damaged", what=str(error))
+
+
+def _check_states(
+    log: DeltaLog, location: str, checkpoints: Mapping[int, list[list[str]]], pins: Mapping[int, Collection[Pin]]
+) -> Iterator[Fault]:
+    """Follow the log, and hold checkpoints, pins and the folder against it."""
+    files: Collection[AddFile] | None = None
+    number = -1
+    try:
+        for commit, files in log.replay():
+            number = commit.version
+            if files is None:
+                continue
+            yield from _compare_checkpoints(log, location, number, checkpoints.get(number, []), files)
+            now = {(file.path, file.bytes, file.vector.rows if file.vector else 0) for file in files}
+            for pin in pins.get(number, ()):
+                if now != {(file.path, file.bytes, file.vector.rows if file.vector else 0) for file in pin.files}:
+                    what = f"the log has other files for version {number} than a run pinned"
+                    yield Fault(key=_commit_key(location, number), ill="altered", what=what)
+    except LinError as error:
+        yield Fault(key=_commit_key(location, number + 1), ill="damaged", what=error.message)
+        return
+    yield from _check_head(log, location, number, files or ())
+
+
+def _compare_checkpoints(
+    log: DeltaLog, location: str, version: int, found: list[list[str]], files: Collection[AddFile]
+) -> Iterator[Fault]:
+    for names in found:
+        try:
+            said = make_commit(version, read_checkpoint(log.folder, names))
+        except ActionError:
+            continue  # told already
+        if {file.key for file in said.adds} != {file.key for file in files}:
+            what = "it has other files than the commits up to it"
+            yield Fault(key=path_in(location, f"{_LOG}/{names[0]}"), ill="altered", what=what)
+
+
+def _check_head(log: DeltaLog, location: str, version: int, files: Iterable[AddFile]) -> Iterator[Fault]:
+    for file in files:
+        path = path_in(location, file.path)
+        try:
+            with open_data_file(log.root, file.path) as stream:
+                size = stream.seek(0, 2)
+        except FileNotFoundError:
+            yield Fault(key=path, ill="missing", what=f"version {version}, the newest, has this file")
+        except OutsideError as error:
+            yield Fault(key=path, ill="damaged", what=error.message)
+        else:
+            if size != file.bytes:
+                what = f"it has {size} bytes instead of {file.bytes}, says version {version}, the newest"
+                yield Fault(key=path, ill="altered", what=what)
+
+
+def _commit_key(location: str, version: int) -> str:
+    return path_in(location, f"{_LOG}/{version:020d}.json")
+
+
+def path_in(location: str, path: str) -> str:
+    """The path of a table's file as findings have it."""
+    return normpath(f"{location}/{path}")
