@@ -39,7 +39,7 @@ from lin.records import (
     Start,
     TableRef,
     digest,
-    encode,
+    encode_sealed,
 )
 from lin.runs.record import begin_run, capture
 
@@ -184,7 +184,7 @@ class Writer:
         start = msgspec.structs.replace(
             self.template, id=new_id(at), kind=kind, name=name, started=began, sweep=sweep, fit=fit
         )
-        data = encode(start)
+        data = encode_sealed(start)
         sealed = Sealed(
             id=start.id,
             start=digest(data),
@@ -200,7 +200,7 @@ class Writer:
         folder = self.root / day_of(start.id) / start.id
         folder.mkdir(parents=True)
         (folder / "start.json").write_bytes(data)
-        (folder / "run.json").write_bytes(encode(sealed))
+        (folder / "run.json").write_bytes(encode_sealed(sealed))
         return start.id
 
 

@@ -22,7 +22,7 @@ import msgspec
 from lin.ids import day_of, new_id
 from lin.numbers import Real
 from lin.project import create_project
-from lin.records import Log, MetricPoint, ParamSet, Sealed, Start, digest, encode
+from lin.records import Log, MetricPoint, ParamSet, Sealed, Start, digest, encode_sealed
 from lin.runs.record import begin_run, capture
 from lin.store.runs import encode_line
 
@@ -100,7 +100,7 @@ def write_run(folder: Path, template: Start, run_id: str, at: int, chance: rando
     start = msgspec.structs.replace(
         template, id=run_id, name=f"fit {run_id[-4:]}", started=began, tags={"team": chance.choice(["a1", "b2"])}
     )
-    data = encode(start)
+    data = encode_sealed(start)
     log = b"".join(encode_line(ParamSet(key=key, value=value)) for key, value in params.items())
     log += b"".join(encode_line(MetricPoint(key=key, value=value, time=at / 1e9)) for key, value in metrics.items())
     sealed = Sealed(
@@ -117,7 +117,7 @@ def write_run(folder: Path, template: Start, run_id: str, at: int, chance: rando
     folder.mkdir(parents=True)
     (folder / "start.json").write_bytes(data)
     (folder / "log.jsonl").write_bytes(log)
-    (folder / "run.json").write_bytes(encode(sealed))
+    (folder / "run.json").write_bytes(encode_sealed(sealed))
 
 
 def lin(*words: str) -> list[str]:

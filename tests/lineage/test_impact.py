@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from deltalake import DeltaTable
 
@@ -15,6 +16,7 @@ from lin.lineage.impact import impact
 from lin.lineage.versions import FEW
 from lin.models.changes import promote
 from lin.models.fold import ModelVersion
+from lin.models.registry import find_version, read_registry
 from lin.project import Project
 from lin.records import FileRef, Fit, Kind, ModelRef, TableRef, digest, encode
 from lin.runs.record import begin_run, capture
@@ -275,3 +277,26 @@ def test_a_model_that_was_trained_on_its_own_predictions_is_walked_once(told) ->
 def test_nothing_comes_of_what_nobody_used(told) -> None:
     found = impact(told.story.project, "boston@3")
     assert (found.runs, found.models, found.tables, len(found.graph.nodes)) == ([], [], [], 1)
+
+
+def test_runs_that_are_not_listed_are_counted_and_shown_all_the_same(told) -> None:
+    project = told.story.project
+    zero, one = table_ref(told, 0), table_ref(told, 1)
+    for sweep, inputs, count in ((new_id(), [zero], 5), (new_id(), [zero, one], 4), (new_id(), [one], 2)):
+        for number in range(count):
+            sealed(project, f"fit {number}", inputs, kind="train", sweep=sweep)
+    sealed(project, "scored", [zero, told_model(told)], kind="predict")
+    run = told.runs["second"]
+    for reference in ("housing@0", "housing@1", "boston@1", run, f"source:{run}", f"environment:{run}"):
+        for depth in (None, 0, 1, 3):
+            listed = impact(project, reference, depth=depth)
+            counted = impact(project, reference, depth=depth, listed=False)
+            assert (listed.affected, counted.runs) == (len({each.id for each in listed.runs}), [])
+            assert len(listed.runs) == listed.affected
+            assert msgspec.structs.replace(counted, runs=listed.runs) == listed
+
+
+def told_model(told) -> ModelRef:
+    return ModelRef(
+        model="boston", version=1, sha256=find_version(read_registry(told.story.project.store), "boston@1").sha256
+    )

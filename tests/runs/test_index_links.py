@@ -111,7 +111,9 @@ def test_the_index_and_the_records_tell_the_same(linked: Project) -> None:
 
 def test_rows_are_those_of_the_records(linked: Project) -> None:
     def rows() -> set[object]:
-        return {row for _, _, row in read_links(linked.store).users("source", source)}
+        links = read_links(linked.store)
+        users = (links.users("source", source, [], fertile=fertile) for fertile in (True, False))
+        return {row for found in users for _, _, row in found}
 
     runs = [read_run(linked.store, run) for run in linked.store.runs.ids()]
     source = next(run.source.tree for run in runs if run.source)

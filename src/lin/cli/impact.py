@@ -34,7 +34,7 @@ def impact(
     """
     from lin.lineage.impact import impact as find_impact
 
-    found = find_impact(open_project(store), reference, depth=depth, folder=Path.cwd())
+    found = find_impact(open_project(store), reference, depth=depth, folder=Path.cwd(), listed=as_json)
     title = f"what was made from {reference}"
     if not show_otherwise(found.graph, title=title, mermaid=mermaid, dot=dot, html=html, as_json=as_json):
         emit(found, _view, as_json=as_json)
@@ -58,7 +58,7 @@ def _summarise(found: "Impact") -> list[tuple[str, object]]:
         ("predictions", _count_and_name([_tell(each) for each in found.predictions], separator="; ")),
         ("table versions", _count_and_name([each.reference for each in found.tables])),
         ("files", _count_and_name(found.files)),
-        ("runs", str(len(found.runs)) if found.runs else ""),
+        ("runs", str(found.affected or "")),
     ]
 
 

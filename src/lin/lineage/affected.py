@@ -63,10 +63,12 @@ class AffectedTable(msgspec.Struct, frozen=True, kw_only=True):
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a thing. The graph may show runs of which nothing came as one; the lists name each.
 
-    `live` are those of the models that are in a stage such as production now, or have an alias.
+    `affected` is how many runs there are; `runs` is empty where they were not to be listed. `live` are those of the
+    models that are in a stage such as production now, or have an alias.
     """
 
     reference: str
+    affected: int
     runs: list[AffectedRun]
     models: list[AffectedModel]
     live: list[AffectedModel]
@@ -76,14 +78,18 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
     graph: Graph
 
 
-def report(descent: Descent, walked: Walk, graph: Graph, *, reference: str, deleted: Collection[str]) -> Impact:
+def report(
+    descent: Descent, walked: Walk, graph: Graph, *, reference: str, deleted: Collection[str], listed: bool
+) -> Impact:
     """The graph of a walk down and the lists beside it; of runs that are `deleted` it is said."""
     rows = _find_rows(descent, walked.things[0])
+    barren = [row for run, row in descent.listed.items() if run not in descent.rows]
     models = _list_models(descent, walked)
     wrote = [(row.id, each) for row in rows for each in descent.wrote.get(row.id, [])]
     return Impact(
         reference=reference,
-        runs=[_tell_run(descent, row, is_deleted=row.id in deleted) for row in rows],
+        affected=len(rows) + descent.more,
+        runs=[_tell_run(descent, row, is_deleted=row.id in deleted) for row in sorted(rows + barren)] if listed else [],
         models=models,
         live=[model for model in models if model.live],
         predictions=[_tell_predictions(descent, r) for r in rows if r.kind == "predict" and descent.used[r.id]],

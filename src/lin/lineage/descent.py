@@ -4,8 +4,9 @@ Runs of which nothing came are many and lead nowhere, so they are looked up once
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 from lin.lineage.things import (
     ArtifactThing,
@@ -26,7 +27,7 @@ from lin.models.fold import ModelVersion
 from lin.models.registry import list_versions, read_registry
 from lin.project import Project
 from lin.records import FileRef, Input, TableRef
-from lin.runs.links import Links, RunRow, place_of, read_links, row_of
+from lin.runs.links import Links, RunRow, RunSet, place_of, read_links, row_of
 from lin.runs.query import read_run
 
 MOST_FILES = 20
@@ -34,6 +35,8 @@ MOST_FILES = 20
 
 MOST_SETS = 10
 """As many sweeps and experiments of which nothing came are shown below one thing."""
+
+R = TypeVar("R", RunRow, RunSet)
 
 _Way = list[tuple[Thing, str]]
 """From which things a run was reached, and how."""
@@ -46,13 +49,17 @@ class Descent:
     """Finds what was made from a thing, the `root`, which is to be set before the first step.
 
     `rows` are the runs that were found, those among them that are shown with others in `folded`; `used` are the models
-    that they used for predictions, `wrote` is what runs wrote. `reached` is all that was found, shown or not.
+    that they used for predictions, `wrote` is what runs wrote. `reached` is all that was found, shown or not. Beside
+    `rows` there are `more` runs of which nothing came: `shown` has those that stand for them, `listed` all, if asked.
     """
 
     def __init__(self, project: Project) -> None:
         self.root: Thing | None = None
         self.rows: dict[str, RunRow] = {}
         self.folded: dict[str, RunsThing] = {}
+        self.shown: dict[str, RunRow] = {}
+        self.listed: dict[str, RunRow] = {}
+        self.more = 0
         self.reached: set[Thing] = set()
         self.used: dict[str, set[str]] = defaultdict(set)
         self.registry = read_registry(project.store)
@@ -91,8 +98,8 @@ class Descent:
             for made, how in self._made(thing):
                 yield Step(thing, made, how)
 
-    def finish(self, walked: Walk) -> Walk:
-        """The walk with the runs of which nothing came."""
+    def finish(self, walked: Walk, *, listed: bool) -> Walk:
+        """The walk with the runs of which nothing came; all of them are in `listed` if they are to be."""
         places = {
             thing.place: thing
             for thing in walked.things
@@ -100,16 +107,22 @@ class Descent:
         }
         near = {place: thing for place, thing in places.items() if thing not in walked.ends}
         ways: _Ways = {}
-        for place, how, row in self.links.barren(self.registered, near):
-            if row.id in self.folded:  # reached before, and shown there
-                continue
-            ways.setdefault(row.id, (row, []))[1].append((near[place], how))
-        steps = [*dict.fromkeys(self._enter(ways))]
+        for place, how, row in self.links.barren(self.registered, near, but=self.rows):
+            if row.id not in self.folded:  # else it was reached before, and is shown there
+                ways.setdefault(row.id, (row, []))[1].append((near[place], how))
+        code = (self.root.kind, self.root.digest) if isinstance(self.root, CodeThing) else None
+        sets = self.links.barren_sets(self.registered, near, without=self.rows, code=code)
+        steps = [*dict.fromkeys([*self._enter(ways), *self._enter_sets(sets, near, "read")])]
+        if listed:
+            self.listed = {row.id: row for _, _, row in self.links.barren(self.registered, near)}
+        if isinstance(self.root, CodeThing) and self.root not in walked.ends:
+            steps += self._enter_users(self.root, listed=listed)
         self.reached = {*walked.things, *(step.thing for step in steps)}
         found = [thing for thing in dict.fromkeys(step.thing for step in steps) if thing not in {*walked.things}]
         shown = {*walked.things, *found[: MOST - len(walked.things)]}
         ends = {place for place, thing in places.items() if thing in walked.ends}
         beyond = {row.id for _, _, row in self.links.barren(self.registered, ends)} if ends else set()
+        beyond -= {row.id for _, _, row in self.links.barren(self.registered, near)} if ends else set()
         return Walk(
             [*walked.things, *(thing for thing in found if thing in shown)],
             [*walked.steps, *(step for step in steps if step.thing in shown)],
@@ -161,7 +174,8 @@ class Descent:
             case TableThing() | FileThing() | ModelThing():
                 yield from self._fertile.get(thing.place, [])
             case CodeThing(kind, digest):
-                yield from ((how, row) for _, how, row in self.links.users(kind, digest))
+                found = self.links.users(kind, digest, self.registered, fertile=True)
+                yield from ((how, row) for _, how, row in found)
 
     @cached_property
     def _fertile(self) -> dict[str, list[tuple[str, RunRow]]]:
@@ -192,6 +206,34 @@ class Descent:
             entered = self.folded.get(row.id) or RunThing(row.id)
             yield from (Step(thing, entered, how) for thing, how in ways[row.id][1])
 
+    def _enter_users(self, root: CodeThing, *, listed: bool) -> Iterator[Step]:
+        """The steps from code to the runs with it of which nothing came."""
+        if listed:
+            users = self.links.users(root.kind, root.digest, self.registered, fertile=False)
+            self.listed |= {row.id: row for _, _, row in users}
+        sets = self.links.user_sets(root.kind, root.digest, self.registered)
+        how = "ran" if root.kind == "source" else "ran in"
+        yield from self._enter_sets(sets, {root.digest: root}, how)
+
+    def _enter_sets(self, sets: Iterable[RunSet], near: Mapping[str, Thing], how: str) -> Iterator[Step]:
+        """As `_enter`, of whole sets: only the runs that are shown are looked up."""
+        folds: list[tuple[RunSet, RunsThing]] = []
+        alone: dict[str, RunSet] = {}
+        for part, what in _fold_sets(sets):
+            count = sum(each.number for each in part)
+            if count > FEW:
+                folds.append((part[0], RunsThing(part[0].ids[0], count, what)))
+                self.more += count
+            else:
+                alone |= {run: each for each in part for run in each.ids}
+        rows = self.links.rows([*alone, *(fold.first for _, fold in folds)])
+        self.shown |= rows
+        self.rows |= {run: rows[run] for run in alone}
+        for each, fold in folds:
+            yield from (Step(near[place], fold, how) for place in each.places)
+        for run in sorted(alone):
+            yield from (Step(near[place], RunThing(run), how) for place in alone[run].places)
+
     def _note_models(self, run: str, way: "_Way") -> None:
         models = [thing for thing, _ in way if isinstance(thing, ModelThing)]
         self.used[run].update(f"{model.model}@{model.version}" for model in models)
@@ -218,7 +260,13 @@ class Descent:
     def _leads_there(self, thing: TableThing, later: TableThing, how: str) -> bool:
         found = self.versions.find(later)
         run = (found.info.run if found else None) or self._writers.get(later.place)
-        return run is not None and self.links.has_read(run, thing.place, anything=how == "overwritten")
+        if run is None or run not in self._read_by_writers:
+            return run is not None and self.links.has_read(run, thing.place, anything=how == "overwritten")
+        return how == "overwritten" or thing.place in self._read_by_writers[run]
+
+    @cached_property
+    def _read_by_writers(self) -> dict[str, set[str]]:
+        return self.links.read_by_writers()
 
     @cached_property
     def _known_tables(self) -> set[str]:
@@ -264,7 +312,11 @@ def _fold_alike(rows: Iterable[RunRow], ways: _Ways) -> Iterator[tuple[list[RunR
     for row in rows:
         way = tuple((id(thing), how) for thing, how in ways[row.id][1])  # no two of them are equal
         sets[(way, row.kind, row.status)][row.sweep or row.experiment or ""].append(row)
-    for parts in sets.values():
+    yield from _merge_many(sets)
+
+
+def _merge_many(alike: Mapping[tuple[object, ...], Mapping[str, list[R]]]) -> Iterator[tuple[list[R], str]]:
+    for parts in alike.values():
         if len(parts) > MOST_SETS:
             merged = [row for part in parts.values() for row in part]
             yield merged, f"{merged[0].status}, {len(parts)} sweeps or experiments"
@@ -272,7 +324,15 @@ def _fold_alike(rows: Iterable[RunRow], ways: _Ways) -> Iterator[tuple[list[RunR
             yield from ((part, _tell_alike(part[0])) for part in parts.values())
 
 
-def _tell_alike(row: RunRow) -> str:
+def _fold_sets(sets: Iterable[RunSet]) -> Iterator[tuple[list[RunSet], str]]:
+    """As `_fold_alike`, of sets."""
+    alike: dict[tuple[object, ...], dict[str, list[RunSet]]] = defaultdict(lambda: defaultdict(list))
+    for each in sets:
+        alike[(*each.places, each.kind, each.status)][each.sweep or each.experiment or ""].append(each)
+    yield from _merge_many(alike)
+
+
+def _tell_alike(row: RunRow | RunSet) -> str:
     if row.sweep:
         return f"{row.status}, sweep {row.sweep[-8:]}" + (f" of {row.experiment}" if row.experiment else "")
     return row.status + (f", experiment {row.experiment}" if row.experiment else "")

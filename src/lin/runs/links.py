@@ -37,10 +37,16 @@ SELECT *, {_PLACE} AS place FROM (
     SELECT id AS run, false AS is_read, unnest(wrote, recursive := true) FROM runs WHERE parent IS NULL
 )"""
 _READ = (
-    "SELECT DISTINCT place, CASE WHEN r.kind = 'predict' AND type = 'model' THEN 'predicted' ELSE 'read' END AS how,"
-    f" {_ROW} FROM links JOIN runs AS r ON r.id = links.run WHERE is_read"
+    "SELECT place, CASE WHEN r.kind = 'predict' AND type = 'model' THEN 'predicted' ELSE 'read' END AS how,"
+    f" {_ROW} FROM (SELECT DISTINCT run, type, place FROM links WHERE is_read) AS l JOIN runs AS r ON r.id = l.run"
+    " WHERE true"
 )
 _FERTILE = "(r.parent IS NULL AND len(r.wrote) > 0 OR r.id IN (SELECT unnest($1)))"
+
+
+_USE = {"source": "ran", "environment": "ran in"}
+MOST_IDS = 4
+"""As many runs of a set are named."""
 
 
 class RunRow(NamedTuple):
@@ -59,6 +65,18 @@ class RunRow(NamedTuple):
     started: datetime
     filled: str | None
     rows: int | None
+
+
+class RunSet(NamedTuple):
+    """Runs that read the same `places`, and are alike in the rest: their `number`, and `ids` of the oldest."""
+
+    places: list[str]
+    kind: Kind
+    status: str
+    sweep: str | None
+    experiment: str | None
+    number: int
+    ids: list[str]
 
 
 class Links:
@@ -85,16 +103,64 @@ class Links:
         """As `readers`, all that was read by runs of which something came: an output, or a `registered` model."""
         return self._runs(f"{_READ} AND {_FERTILE} ORDER BY r.id", [[*registered]])
 
-    def barren(self, registered: Collection[str], places: Collection[str]) -> Iterator[tuple[str, str, RunRow]]:
-        """As `readers`, by the other runs."""
-        query = f"{_READ} AND NOT ({_FERTILE}) AND place IN (SELECT unnest($2)) ORDER BY r.id"
-        return self._runs(query, [[*registered], [*places]])
+    def barren(
+        self, registered: Collection[str], places: Collection[str], *, but: Collection[str] | None = None
+    ) -> Iterator[tuple[str, str, RunRow]]:
+        """As `readers`, by the other runs; with `but` only by predictions and by those runs."""
+        query = f"{_READ} AND NOT ({_FERTILE}) AND place IN (SELECT unnest($2))"
+        if but is None:
+            return self._runs(f"{query} ORDER BY r.id", [[*registered], [*places]])
+        query += " AND (r.kind = 'predict' OR r.id IN (SELECT unnest($3))) ORDER BY r.id"
+        return self._runs(query, [[*registered], [*places], [*but]])
 
-    def users(self, kind: str, digest: str) -> Iterator[tuple[str, str, RunRow]]:
-        """The runs with that `source` or `environment`: as `readers`, the place being the digest."""
-        how = "ran" if kind == "source" else "ran in"
-        column = "r.source" if kind == "source" else "r.environment"
-        return self._runs(f"SELECT {column}, '{how}', {_ROW} FROM runs AS r WHERE {column} = ? ORDER BY r.id", [digest])
+    def barren_sets(
+        self,
+        registered: Collection[str],
+        places: Collection[str],
+        *,
+        without: Collection[str],
+        code: tuple[str, str] | None = None,
+    ) -> list[RunSet]:
+        """The runs of `barren` but for predictions, those together that read the same of these places, oldest first.
+
+        Left out are some by id, and those with the `source` or `environment` of that digest.
+        """
+        kind, digest = code or ("source", None)
+        query = (
+            "WITH ways AS (SELECT run, list(DISTINCT place ORDER BY place) AS way FROM links"
+            " WHERE is_read AND place IN (SELECT unnest($2)) GROUP BY run)"
+            " SELECT way, r.kind, r.status, r.sweep, r.experiment, count(*), list(r.id ORDER BY r.id)[1:$4]"
+            f" FROM ways JOIN runs AS r ON r.id = ways.run WHERE r.kind <> 'predict' AND NOT ({_FERTILE})"
+            f" AND r.id NOT IN (SELECT unnest($3)) AND ($5 IS NULL OR r.{kind} IS DISTINCT FROM $5)"
+            " GROUP BY way, r.kind, r.status, r.sweep, r.experiment ORDER BY min(r.id)"
+        )
+        values = [[*registered], [*places], [*without], MOST_IDS, digest]
+        return [RunSet._make(row) for row in self._all(query, values)]
+
+    def rows(self, runs: Collection[str]) -> dict[str, RunRow]:
+        """These runs, by id."""
+        query = f"SELECT '', '', {_ROW} FROM runs AS r WHERE r.id IN (SELECT unnest(?)) ORDER BY r.id"
+        return {row.id: row for _, _, row in self._runs(query, [[*runs]])}
+
+    def users(
+        self, kind: str, digest: str, registered: Collection[str], *, fertile: bool
+    ) -> Iterator[tuple[str, str, RunRow]]:
+        """The runs with that `source` or `environment`, as `readers` tells them: the `fertile` ones, or the others.
+
+        Predictions are among the first, whatever came of them.
+        """
+        how, column, which = _USE[kind], f"r.{kind}", "" if fertile else "NOT"
+        query = f"SELECT {column}, '{how}', {_ROW} FROM runs AS r WHERE {column} = $2 AND {which} ({_FERTILE}"
+        return self._runs(f"{query} OR r.kind = 'predict') ORDER BY r.id", [[*registered], digest])
+
+    def user_sets(self, kind: str, digest: str, registered: Collection[str]) -> list[RunSet]:
+        """The runs with that `source` or `environment` that are not fertile, together where they are alike."""
+        query = (
+            "SELECT [$2], kind, status, sweep, experiment, count(*), list(id ORDER BY id)[1:$3] FROM runs AS r"
+            f" WHERE r.{kind} = $2 AND NOT ({_FERTILE} OR r.kind = 'predict')"
+            " GROUP BY kind, status, sweep, experiment ORDER BY min(id)"
+        )
+        return [RunSet._make(row) for row in self._all(query, [[*registered], digest, MOST_IDS])]
 
     def writers(self, place: str) -> list[str]:
         """The runs that wrote this place, newest first."""
@@ -116,6 +182,14 @@ class Links:
         """Whether that run read that place, or with `anything` whether it read something."""
         query = "SELECT 1 FROM links WHERE is_read AND run = ? AND (? OR place = ?) LIMIT 1"
         return bool(self._all(query, [run, anything, place]))
+
+    def read_by_writers(self) -> dict[str, set[str]]:
+        """What each run read that wrote a table version, by place."""
+        wrote = "SELECT run FROM links WHERE NOT is_read AND type = 'table'"
+        read: dict[str, set[str]] = {}
+        for run, place in self._all(f"SELECT run, place FROM links WHERE is_read AND run IN ({wrote})", []):
+            read.setdefault(run, set()).add(place)
+        return read
 
     def table_places(self) -> set[str]:
         """The table versions that a run read or wrote."""
