@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from lin import events, recipes, records
+from lin.lineage.fsck import repair
 from lin.store.runs import decode_lines
 
 PAGE = (Path(__file__).parent.parent / "docs/format.md").read_text()
@@ -21,7 +22,7 @@ CHANGES = [
 LINES = re.findall(r"^```json lines\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 KINDS = {
     kind.__struct_config__.tag: kind
-    for module in (records, recipes, events)
+    for module in (records, recipes, events, repair)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, records.Record) and kind.__struct_config__.tag_field == "format"
 }
