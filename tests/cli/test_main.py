@@ -20,6 +20,7 @@ SHARED = {
     "changes",
     "differences",
     "fits",
+    "fsck_view",
     "graph_view",
     "main",
     "model_view",

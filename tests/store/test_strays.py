@@ -13,7 +13,8 @@ from lin.store.memory import MemoryBackend
 from lin.store.store import create_store
 from lin.store.strays import find_strays
 
-RUN = new_id()
+RUN = new_id(1_795_305_600_000_000_000, b"8 bytes.")
+EARLY = new_id(1, b"8 bytes.")
 DAY = f"runs/{day_of(RUN)}"
 SHA256 = "ab" * 32
 
@@ -59,7 +60,7 @@ def test_what_lin_put_there_is_none(root: Path) -> None:
         f"blobs/ac/{SHA256}",
         "blobs/ab/.DS_Store",
         "runs/yesterday",
-        f"{DAY}/{new_id(1)}",
+        f"{DAY}/{EARLY}",
         f"{DAY}/ffffffffffff70000000000000000000",
         f"{DAY}/{RUN}/core",
         f"{DAY}/{RUN}/with blank and ünïcode",
