@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lin.errors import NotFoundError, OutsideError, RefusedError, UsageError
 from lin.events import Alias, Change, Event, Grant, Placed, Refuse, Register, Rollback, Stage
-from lin.lineage.rollback import AsOf, StageBack, To, plan_rollback, roll_back
+from lin.lineage.rollback import AsOf, StageBack, To, last_held, plan_rollback, roll_back
 from lin.models.changes import append_change, promote
 from lin.models.fold import Model, fold_events
 from lin.models.registry import SHARED_STAGES, STAGES, read_registry
@@ -79,13 +79,24 @@ def test_after_a_rollback_the_model_is_as_it_was(events: list[Event], data: st.D
 @given(events=histories(), data=st.data())
 @settings(max_examples=50, deadline=None)
 def test_a_version_goes_back_alone_and_its_holder_is_archived(events: list[Event], data: st.DataObject) -> None:
-    now = fold_events(events)["m"]
-    target = To(data.draw(st.integers(1, len(now.versions))), data.draw(st.sampled_from(["staging", "production"])))
-    change = plan_rollback(now, now, target)
+    events = [*events, event(98, move(fold_events(events)["m"], 1, "production"))] if len(events) % 2 else events
+    prefixes = [fold_events(events[:count])["m"] for count in range(1, len(events) + 1)]
+    now = prefixes[-1]
+    ever = {(v.version, v.stage) for m in prefixes for v in m.versions if v.stage in {"staging", "production"}}
+    target = To(*data.draw(st.sampled_from(sorted(ever or {(1, "production")}))))
+    if not ever:
+        return
+    held = [m for m in prefixes if [v.stage for v in m.versions if v.version == target.version] == [target.stage]]
+    then = last_held(events, "m", target)
+    assert then == held[-1]
+    change = plan_rollback(now, then, target)
     after = fold_events([*events, event(99, change)])["m"]
     assert [v.version for v in after.versions if v.stage == target.stage] == [target.version]
     assert len(change.stages) <= 2
-    assert after.aliases == now.aliases
+    for alias, version in now.aliases.items():
+        leaves = now.versions[version - 1].stage == target.stage and version != target.version
+        assert after.aliases[alias] == (then.aliases.get(alias, version) if leaves else version)
+    assert after.aliases.keys() == now.aliases.keys()
 
 
 # --- on a real model --------------------------------------------------------------------------------------------------
@@ -147,11 +158,12 @@ def test_a_version_registered_later_leaves_its_stage(told) -> None:
     assert stages(project) == ["production", "none", "none", "archived"]
 
 
-def test_back_to_a_version_leaves_aliases_alone(moved: Project) -> None:
+def test_back_to_a_version_takes_the_aliases_of_the_one_that_leaves_along(moved: Project) -> None:
+    name(moved, "new", 2)
     done = roll_back(moved, "boston", To(1))
     assert [(s.version, s.after) for s in done.stages] == [(1, "production"), (2, "archived")]
     assert stages(moved) == ["production", "archived", "staging"]
-    assert read_registry(moved.store)["boston"].aliases == {"champion": 2, "hot": 3}
+    assert read_registry(moved.store)["boston"].aliases == {"champion": 1, "hot": 3, "new": 2}
 
 
 def test_nothing_to_do_is_no_event_and_a_dry_run_is_none_either(moved: Project) -> None:

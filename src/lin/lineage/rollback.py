@@ -17,7 +17,7 @@ from lin.data.moments import show_moment
 from lin.data.restore import plan_pin, require_whole
 from lin.data.tables import Table, open_table
 from lin.errors import NotFoundError, RefusedError, UsageError
-from lin.events import Placed, Refuse, Rollback
+from lin.events import Change, Event, Placed, Refuse, Rollback, Stage
 from lin.ids import short
 from lin.models.changes import append_change, change_model, require_stage
 from lin.models.fold import Model, ModelVersion, fold_events
@@ -45,7 +45,10 @@ class AsOf:
 
 @dataclass(frozen=True)
 class To:
-    """A version back into a stage that it held before; whoever holds it is archived. Aliases stay."""
+    """A version back into a stage that it held before; whoever holds it is archived.
+
+    Aliases of that one name again what they named when the version last held the stage; the others stay.
+    """
 
     version: int
     stage: str = PRODUCTION
@@ -150,8 +153,11 @@ def roll_back(
 
 
 def plan_rollback(now: Model, then: Model, target: AsOf | To) -> Rollback:
-    """What differs between a model as it is and as it is to be: `then` is the model as of the moment, or as it is."""
-    aliases: dict[str, int] = then.aliases if isinstance(target, AsOf) else now.aliases
+    """What differs between a model as it is and as it is to be.
+
+    `then` is the model as of the moment, or as it was when the version last held the stage.
+    """
+    aliases: dict[str, int] = then.aliases if isinstance(target, AsOf) else _aliases_with(now, then, target)
     stages = _stages_then(now, then) if isinstance(target, AsOf) else _stages_with(now, target)
     return Rollback(
         model=now.name,
@@ -176,8 +182,17 @@ def _stages_then(now: Model, then: Model) -> dict[int, str]:
 
 
 def _stages_with(now: Model, target: To) -> dict[int, str]:
-    held = [version.version for version in now.versions if version.stage == target.stage]
-    return dict.fromkeys(held, "archived") | {target.version: target.stage}
+    return dict.fromkeys(_holders(now, target), "archived") | {target.version: target.stage}
+
+
+def _aliases_with(now: Model, then: Model, target: To) -> dict[str, int]:
+    leaving = {*_holders(now, target)} - {target.version}
+    back = {alias: then.aliases[alias] for alias, v in now.aliases.items() if v in leaving and alias in then.aliases}
+    return now.aliases | back
+
+
+def _holders(model: Model, target: To) -> list[int]:
+    return [version.version for version in model.versions if version.stage == target.stage]
 
 
 # --- what was -----------------------------------------------------------------------------------------------------
@@ -197,14 +212,34 @@ def _require_promoter(project: Project, name: str, action: str, *, dry_run: bool
 
 
 def _model_then(project: Project, model: Model, target: AsOf | To) -> Model:
-    """The model as of the moment; else as it is, if the version may go back to the stage."""
+    """The model as of the moment, or as the version last held the stage."""
     if isinstance(target, To):
         _require_held(project, model, target)
-        return model
+        return last_held(project.store.events.read(), model.name, target)
     try:
         return find_model(read_registry(project.store, as_of=target.moment), model.name)
     except NotFoundError as error:
         raise NotFoundError(f"at {target}, {error.message}", hint=f"lin show {model.name}") from error
+
+
+def last_held(events: Sequence[Event], name: str, target: To) -> Model:
+    """The model after the last of the events up to which the version was in the stage."""
+    stage, last = "none", 0
+    for count, event in enumerate(events, 1):
+        stage = _stage_after(event.change, name, target.version) or stage
+        last = count if stage == target.stage else last
+    return fold_events(events[:last])[name]
+
+
+def _stage_after(change: Change, name: str, version: int) -> str | None:
+    """The stage that a change puts a version into, if it does."""
+    match change:
+        case Stage(model=model) if model == name:
+            return change.stage if change.version == version else "archived" if version in change.archived else None
+        case Rollback(model=model) if model == name:
+            return next((placed.stage for placed in change.stages if placed.version == version), None)
+        case _:
+            return None
 
 
 def _require_held(project: Project, model: Model, target: To) -> None:
