@@ -17,7 +17,7 @@ table housing@0  CREATE TABLE by ann
 │   └── model boston@1  registered by ann, production
 │       └── predictions ########  predict, finished: boston@1 into housing.medv
 │           └── table housing@1  WRITE by ann
-│               └── run ########  train, finished: Ridge
+│               └── run ########  train, finished: Ridge, on predictions of medv by boston@1
 │                   └── model boston@2  registered by ann
 ├── predictions ########  predict, finished: boston@1 into housing.medv  (see above)
 ├── run ########  train, finished: Ridge alpha=0.1

@@ -13,7 +13,7 @@ def test_a_model_up_to_the_import(lin):
     result = lin("trace", "boston@2")
     assert blot(result.text) == snapshot("""\
 model boston@2  registered by ann
-└── run ########  train, finished: Ridge
+└── run ########  train, finished: Ridge, on predictions of medv by boston@1
     ├── table housing@1  WRITE by ann
     │   └── predictions ########  predict, finished: boston@1 into housing.medv
     │       ├── table housing@0  CREATE TABLE by ann

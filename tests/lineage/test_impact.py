@@ -14,11 +14,12 @@ from lin.lineage.affected import Impact
 from lin.lineage.delete import delete_runs
 from lin.lineage.impact import impact
 from lin.lineage.versions import FEW
-from lin.models.changes import promote
+from lin.models.changes import promote, register_model
 from lin.models.fold import ModelVersion
 from lin.models.registry import find_version, read_registry
 from lin.project import Project
 from lin.records import FileRef, Fit, Kind, ModelRef, TableRef, digest, encode
+from lin.runs.persist import PICKLED_MODEL
 from lin.runs.record import begin_run, capture
 from lin.runs.writes import pin_input
 
@@ -300,3 +301,13 @@ def told_model(told) -> ModelRef:
     return ModelRef(
         model="boston", version=1, sha256=find_version(read_registry(told.story.project.store), "boston@1").sha256
     )
+
+
+def test_a_model_whose_file_runs_code_is_marked(told) -> None:
+    project = told.story.project
+    recorder = begin_run(project, capture(project), kind="program", name="pickled", inputs=[table_ref(told, 1)])
+    recorder.log_artifact(b"not opened", PICKLED_MODEL)
+    recorder.seal("finished")
+    register_model(project, recorder.id, "own")
+    (node,) = [node for node in impact(project, "housing@1").graph.nodes if node.name == "own@1"]
+    assert node.detail == "registered by ann, unsafe: loading it runs its code"

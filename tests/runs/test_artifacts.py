@@ -46,6 +46,7 @@ def test_kinds_are_told_by_the_name() -> None:
         "a.png": "image",
         "A.PNG": "image",
         "m/x.skops": "model",
+        "m/x.pkl": "unsafe model",
         "x.tar.gz": "archive",
         "x": "data",
         ".png": "data",

@@ -23,12 +23,12 @@ from lin.lineage.things import (
 )
 from lin.lineage.versions import Versions
 from lin.models.fold import ModelVersion, Registry
-from lin.models.registry import SHARED_STAGES, find_version
+from lin.models.registry import SHARED_STAGES, find_version, list_versions
 from lin.project import Project
 from lin.records import Environment, SourceTree, decode
 from lin.runs.deleted import Deletion, read_deletions
 from lin.runs.links import RunRow, row_of
-from lin.runs.query import read_run
+from lin.runs.query import RunInfo, read_run
 
 
 class Describer:
@@ -39,6 +39,7 @@ class Describer:
         self._registry = registry
         self._versions = versions
         self._rows = rows
+        self._records: dict[str, RunInfo | str] = {}
 
     def describe(self, thing: Thing) -> Node:
         """The node of a thing."""
@@ -103,7 +104,7 @@ class Describer:
             return Node(id=f"run:{run}", kind="run", name=short(run), detail=f"{found}{self._fate(run)}")
         again = f", a re-run of {short(found.parent)}" if found.parent else ""
         kind: NodeKind = "predictions" if found.kind == "predict" else "run"
-        detail = f"{found.kind}, {found.status}: {found.name}{again}{self._fate(run)}"
+        detail = f"{found.kind}, {found.status}: {found.name}{again}{self._fed(run)}{self._fate(run)}"
         return Node(id=f"run:{run}", kind=kind, name=short(run), detail=detail)
 
     def _runs(self, thing: RunsThing) -> Node:
@@ -116,10 +117,30 @@ class Describer:
         """A run, or why its record cannot be read."""
         if run in self._rows:
             return self._rows[run]
-        try:
-            return row_of(read_run(self._project.store, run))
-        except LinError as error:
-            return error.message
+        found = self._record(run)
+        return found if isinstance(found, str) else row_of(found)
+
+    def _record(self, run: str) -> RunInfo | str:
+        """The record of a run, or why it cannot be read."""
+        if run not in self._records:
+            try:
+                self._records[run] = read_run(self._project.store, run)
+            except LinError as error:
+                self._records[run] = error.message
+        return self._records[run]
+
+    def _fed(self, run: str) -> str:
+        """Whose predictions a run was trained on, of runs that became models or are few: the index does not tell."""
+        if run in self._rows and run not in self._registered:
+            return ""
+        found = self._record(run)
+        predicted = [] if isinstance(found, str) else found.predicted
+        used = dict.fromkeys(f"{each.column} by {each.model}" for each in predicted if each.role != "not used")
+        return f", on predictions of {', '.join(used)}" if used else ""
+
+    @cached_property
+    def _registered(self) -> set[str]:
+        return {version.run for version in list_versions(self._registry)}
 
     def _fate(self, run: str) -> str:
         deletion = self._deletions.get(run)
@@ -140,7 +161,8 @@ class Describer:
         live = name_live(version)
         stage = f", {version.stage}" if version.stage != "none" else ""
         aliases = "".join(f", {alias}" for alias in version.aliases)
-        detail = f"registered by {version.actor}{stage}{aliases}"
+        unsafe = ", unsafe: loading it runs its code" if version.unsafe else ""
+        detail = f"registered by {version.actor}{stage}{aliases}{unsafe}"
         return Node(id=f"model:{reference}", kind="model", name=reference, detail=detail, live=live)
 
     # --- the others ---------------------------------------------------------------------------------------------------

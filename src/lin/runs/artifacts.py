@@ -23,7 +23,9 @@ from lin.runs.log import check_artifact_path
 from lin.runs.query import RunInfo
 from lin.store.store import Store
 
-Kind = Literal["image", "page", "text", "table", "document", "sound", "video", "model", "archive", "data"]
+Kind = Literal[
+    "image", "page", "text", "table", "document", "sound", "video", "model", "unsafe model", "archive", "data"
+]
 VIEWED: frozenset[Kind] = frozenset({"image", "page", "text", "table", "document", "sound", "video"})
 """The kinds whose viewers are made for what strangers send."""
 
@@ -35,7 +37,8 @@ _SUFFIXES: dict[Kind, str] = {
     "document": "pdf",
     "sound": "wav mp3 flac ogg",
     "video": "mp4 webm mkv mov",
-    "model": "skops onnx safetensors pt pth ckpt h5 keras pkl pickle joblib",
+    "model": "skops onnx safetensors pt pth ckpt h5 keras",
+    "unsafe model": "pkl pickle joblib",
     "archive": "zip tar gz bz2 xz zst tgz",
 }
 _KINDS: dict[str, Kind] = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
