@@ -106,7 +106,7 @@ def test_junk_between_lines_costs_nothing_else(start: Start, junk: bytes) -> Non
         b'{"type":"metric","key":"m","value":"high","time":1.0}\n',
         b'{"type":"metric","key":"m","value":null,"time":1.0}\n',
         b'{"type":"new","key":"m"}\n',
-        b'{"type":"param","key":"p","value":' + b"[" * 5000 + b"]" * 5000 + b"}\n",
+        b'{"type":"param","key":"p","value":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
     ],
 )
 def test_a_whole_line_that_means_nothing_here_is_said(start: Start, body: bytes) -> None:

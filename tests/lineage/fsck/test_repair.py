@@ -38,7 +38,7 @@ def damaged(told, flip: Callable[..., None]) -> Project:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file() and "index" not in path.parts}
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file() and "index" not in path.parts}
 
 
 def test_what_would_be_done_is_told_and_nothing_is(damaged: Project, look: Look) -> None:
