@@ -95,13 +95,13 @@ class Links:
         how = "CASE WHEN r.target = $2 THEN 'target' WHEN list_contains(r.features, $2) THEN 'feature' END"
         query = (
             f"SELECT DISTINCT place, {how} AS how, {_ROW} FROM links JOIN runs AS r ON r.id = links.run"
-            " WHERE is_read AND place IN (SELECT unnest($1)) AND how IS NOT NULL ORDER BY r.id"
+            " WHERE is_read AND place IN (SELECT unnest($1)) AND how IS NOT NULL ORDER BY r.id, place, how"
         )
         return self._runs(query, [[*places], column])
 
     def fertile(self, registered: Collection[str]) -> Iterator[tuple[str, str, RunRow]]:
         """As `readers`, all that was read by runs of which something came: an output, or a `registered` model."""
-        return self._runs(f"{_READ} AND {_FERTILE} ORDER BY r.id", [[*registered]])
+        return self._runs(f"{_READ} AND {_FERTILE} ORDER BY r.id, place, how", [[*registered]])
 
     def barren(
         self, registered: Collection[str], places: Collection[str], *, but: Collection[str] | None = None
@@ -109,8 +109,8 @@ class Links:
         """As `readers`, by the other runs; with `but` only by predictions and by those runs."""
         query = f"{_READ} AND NOT ({_FERTILE}) AND place IN (SELECT unnest($2))"
         if but is None:
-            return self._runs(f"{query} ORDER BY r.id", [[*registered], [*places]])
-        query += " AND (r.kind = 'predict' OR r.id IN (SELECT unnest($3))) ORDER BY r.id"
+            return self._runs(f"{query} ORDER BY r.id, place, how", [[*registered], [*places]])
+        query += " AND (r.kind = 'predict' OR r.id IN (SELECT unnest($3))) ORDER BY r.id, place, how"
         return self._runs(query, [[*registered], [*places], [*but]])
 
     def barren_sets(
