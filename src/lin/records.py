@@ -473,7 +473,9 @@ def _in_full(value: Any) -> Any:
         return tag | {name: _in_full(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict):
         return {key: _in_full(item) for key, item in value.items()}
-    return [_in_full(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):  # of text there may be a hundred thousand
+        return [item if item.__class__ is str else _in_full(item) for item in value]
+    return value
 
 
 def digest(data: bytes) -> str:

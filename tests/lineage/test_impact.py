@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
 from deltalake import DeltaTable
 
@@ -201,7 +200,9 @@ def test_runs_of_a_sweep_of_which_nothing_came_are_one_node(told) -> None:
     (fold,) = [node for node in found.graph.nodes if node.id.startswith("runs:")]
     assert (fold.name, fold.kind) == (f"{FEW + 2} runs", "run")
     assert fold.detail == f"train, finished, sweep {sweep[-8:]} of grid: nothing came of them"
-    assert [run.id for run in found.runs] == [told.runs["second"], *runs, few]
+    assert [run.id for run in found.runs] == [told.runs["second"], few]
+    assert [(each.sweep, each.experiment, each.ids) for each in found.alike] == [(sweep, "grid", runs)]
+    assert found.affected == len(runs) + 2
     assert f"housing@1 -> {short(few)}: read" in ways(found)
 
 
@@ -212,6 +213,14 @@ def test_a_deleted_run_is_marked(told) -> None:
     found = impact(project, "housing@1")
     assert [each.deleted for each in found.runs] == [False, True]
     assert [node.detail for node in found.graph.nodes if node.name == short(run)] == ["program, finished: use, deleted"]
+
+
+def test_deleted_runs_among_many_are_named(told) -> None:
+    project = told.story.project
+    runs = [sealed(project, "use", [table_ref(told, 1)]) for _ in range(FEW + 2)]
+    delete_runs(project, runs[1:3], now=datetime.now(UTC))
+    (alike,) = impact(project, "housing@1").alike
+    assert (alike.ids, alike.deleted) == (runs, runs[1:3])
 
 
 def test_cells_are_hidden_unless_something_came_of_them(told) -> None:
@@ -280,7 +289,7 @@ def test_nothing_comes_of_what_nobody_used(told) -> None:
     assert (found.runs, found.models, found.tables, len(found.graph.nodes)) == ([], [], [], 1)
 
 
-def test_runs_that_are_not_listed_are_counted_and_shown_all_the_same(told) -> None:
+def test_each_run_is_told_once_alone_or_among_others(told) -> None:
     project = told.story.project
     zero, one = table_ref(told, 0), table_ref(told, 1)
     for sweep, inputs, count in ((new_id(), [zero], 5), (new_id(), [zero, one], 4), (new_id(), [one], 2)):
@@ -288,13 +297,14 @@ def test_runs_that_are_not_listed_are_counted_and_shown_all_the_same(told) -> No
             sealed(project, f"fit {number}", inputs, kind="train", sweep=sweep)
     sealed(project, "scored", [zero, told_model(told)], kind="predict")
     run = told.runs["second"]
+    many = 0
     for reference in ("housing@0", "housing@1", "boston@1", run, f"source:{run}", f"environment:{run}"):
         for depth in (None, 0, 1, 3):
-            listed = impact(project, reference, depth=depth)
-            counted = impact(project, reference, depth=depth, listed=False)
-            assert (listed.affected, counted.runs) == (len({each.id for each in listed.runs}), [])
-            assert len(listed.runs) == listed.affected
-            assert msgspec.structs.replace(counted, runs=listed.runs) == listed
+            found = impact(project, reference, depth=depth)
+            ids = [each.id for each in found.runs] + [run for each in found.alike for run in each.ids]
+            assert found.affected == len(ids) == len({*ids})
+            many += len(found.alike) > 1
+    assert many
 
 
 def told_model(told) -> ModelRef:

@@ -112,8 +112,8 @@ def test_the_index_and_the_records_tell_the_same(linked: Project) -> None:
 def test_rows_are_those_of_the_records(linked: Project) -> None:
     def rows() -> set[object]:
         links = read_links(linked.store)
-        users = (links.users("source", source, [], fertile=fertile) for fertile in (True, False))
-        return {row for found in users for _, _, row in found}
+        barren = [run for alike in links.user_sets("source", source, []) for run in alike.ids]
+        return {row for _, _, row in links.users("source", source, [])} | {*links.rows(barren).values()}
 
     runs = [read_run(linked.store, run) for run in linked.store.runs.ids()]
     source = next(run.source.tree for run in runs if run.source)

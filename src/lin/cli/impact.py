@@ -34,7 +34,7 @@ def impact(
     """
     from lin.lineage.impact import impact as find_impact
 
-    found = find_impact(open_project(store), reference, depth=depth, folder=Path.cwd(), listed=as_json)
+    found = find_impact(open_project(store), reference, depth=depth, folder=Path.cwd())
     title = f"what was made from {reference}"
     if not show_otherwise(found.graph, title=title, mermaid=mermaid, dot=dot, html=html, as_json=as_json):
         emit(found, _view, as_json=as_json)

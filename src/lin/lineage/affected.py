@@ -11,7 +11,7 @@ from lin.lineage.nodes import name_live
 from lin.lineage.things import ModelThing, RunThing, TableThing, Thing
 from lin.lineage.walk import Walk
 from lin.records import FileRef, Kind, TableRef
-from lin.runs.links import RunRow
+from lin.runs.links import RunRow, RunSet
 
 
 class AffectedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,17 @@ class AffectedRun(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None
     deleted: bool
     models: list[str]
+
+
+class AlikeRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs that read the same and of which nothing came: what is the same of them, and their ids, oldest first."""
+
+    kind: Kind
+    status: str
+    sweep: str | None
+    experiment: str | None
+    ids: list[str]
+    deleted: list[str]
 
 
 class AffectedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,15 +72,16 @@ class AffectedTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a thing. The graph may show runs of which nothing came as one; the lists name each.
+    """What came of a thing. The graph may show runs that are alike as one; the lists name each.
 
-    `affected` is how many runs there are; `runs` is empty where they were not to be listed. `live` are those of the
-    models that are in a stage such as production now, or have an alias.
+    `affected` is how many runs there are, in `runs` and in `alike`: of the latter, nothing came. `live` are those of
+    the models that are in a stage such as production now, or have an alias.
     """
 
     reference: str
     affected: int
     runs: list[AffectedRun]
+    alike: list[AlikeRuns]
     models: list[AffectedModel]
     live: list[AffectedModel]
     predictions: list[AffectedPredictions]
@@ -78,18 +90,16 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
     graph: Graph
 
 
-def report(
-    descent: Descent, walked: Walk, graph: Graph, *, reference: str, deleted: Collection[str], listed: bool
-) -> Impact:
+def report(descent: Descent, walked: Walk, graph: Graph, *, reference: str, deleted: Collection[str]) -> Impact:
     """The graph of a walk down and the lists beside it; of runs that are `deleted` it is said."""
     rows = _find_rows(descent, walked.things[0])
-    barren = [row for run, row in descent.listed.items() if run not in descent.rows]
     models = _list_models(descent, walked)
     wrote = [(row.id, each) for row in rows for each in descent.wrote.get(row.id, [])]
     return Impact(
         reference=reference,
-        affected=len(rows) + descent.more,
-        runs=[_tell_run(descent, row, is_deleted=row.id in deleted) for row in sorted(rows + barren)] if listed else [],
+        affected=len(rows) + sum(len(each.ids) for each in descent.alike),
+        runs=[_tell_run(descent, row, is_deleted=row.id in deleted) for row in rows],
+        alike=[_tell_alike(each, deleted) for each in descent.alike],
         models=models,
         live=[model for model in models if model.live],
         predictions=[_tell_predictions(descent, r) for r in rows if r.kind == "predict" and descent.used[r.id]],
@@ -118,6 +128,17 @@ def _tell_run(descent: Descent, row: RunRow, *, is_deleted: bool) -> AffectedRun
         parent=row.parent,
         deleted=is_deleted,
         models=[version.reference for version in descent.registered.get(row.id, [])],
+    )
+
+
+def _tell_alike(runs: RunSet, deleted: Collection[str]) -> AlikeRuns:
+    return AlikeRuns(
+        kind=runs.kind,
+        status=runs.status,
+        sweep=runs.sweep,
+        experiment=runs.experiment,
+        ids=runs.ids,
+        deleted=[run for run in runs.ids if run in deleted],
     )
 
 

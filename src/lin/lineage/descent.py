@@ -50,7 +50,7 @@ class Descent:
 
     `rows` are the runs that were found, those among them that are shown with others in `folded`; `used` are the models
     that they used for predictions, `wrote` is what runs wrote. `reached` is all that was found, shown or not. Beside
-    `rows` there are `more` runs of which nothing came: `shown` has those that stand for them, `listed` all, if asked.
+    `rows` there are the `alike`, many runs of which nothing came; `shown` has those that stand for them.
     """
 
     def __init__(self, project: Project) -> None:
@@ -58,8 +58,7 @@ class Descent:
         self.rows: dict[str, RunRow] = {}
         self.folded: dict[str, RunsThing] = {}
         self.shown: dict[str, RunRow] = {}
-        self.listed: dict[str, RunRow] = {}
-        self.more = 0
+        self.alike: list[RunSet] = []
         self.reached: set[Thing] = set()
         self.used: dict[str, set[str]] = defaultdict(set)
         self.registry = read_registry(project.store)
@@ -98,8 +97,8 @@ class Descent:
             for made, how in self._made(thing):
                 yield Step(thing, made, how)
 
-    def finish(self, walked: Walk, *, listed: bool) -> Walk:
-        """The walk with the runs of which nothing came; all of them are in `listed` if they are to be."""
+    def finish(self, walked: Walk) -> Walk:
+        """The walk with the runs of which nothing came."""
         places = {
             thing.place: thing
             for thing in walked.things
@@ -113,10 +112,8 @@ class Descent:
         code = (self.root.kind, self.root.digest) if isinstance(self.root, CodeThing) else None
         sets = self.links.barren_sets(self.registered, near, without=self.rows, code=code)
         steps = [*dict.fromkeys([*self._enter(ways), *self._enter_sets(sets, near, "read")])]
-        if listed:
-            self.listed = {row.id: row for _, _, row in self.links.barren(self.registered, near)}
         if isinstance(self.root, CodeThing) and self.root not in walked.ends:
-            steps += self._enter_users(self.root, listed=listed)
+            steps += self._enter_users(self.root)
         self.reached = {*walked.things, *(step.thing for step in steps)}
         found = [thing for thing in dict.fromkeys(step.thing for step in steps) if thing not in {*walked.things}]
         shown = {*walked.things, *found[: MOST - len(walked.things)]}
@@ -174,7 +171,7 @@ class Descent:
             case TableThing() | FileThing() | ModelThing():
                 yield from self._fertile.get(thing.place, [])
             case CodeThing(kind, digest):
-                found = self.links.users(kind, digest, self.registered, fertile=True)
+                found = self.links.users(kind, digest, self.registered)
                 yield from ((how, row) for _, how, row in found)
 
     @cached_property
@@ -206,11 +203,8 @@ class Descent:
             entered = self.folded.get(row.id) or RunThing(row.id)
             yield from (Step(thing, entered, how) for thing, how in ways[row.id][1])
 
-    def _enter_users(self, root: CodeThing, *, listed: bool) -> Iterator[Step]:
+    def _enter_users(self, root: CodeThing) -> Iterator[Step]:
         """The steps from code to the runs with it of which nothing came."""
-        if listed:
-            users = self.links.users(root.kind, root.digest, self.registered, fertile=False)
-            self.listed |= {row.id: row for _, _, row in users}
         sets = self.links.user_sets(root.kind, root.digest, self.registered)
         how = "ran" if root.kind == "source" else "ran in"
         yield from self._enter_sets(sets, {root.digest: root}, how)
@@ -220,10 +214,10 @@ class Descent:
         folds: list[tuple[RunSet, RunsThing]] = []
         alone: dict[str, RunSet] = {}
         for part, what in _fold_sets(sets):
-            count = sum(each.number for each in part)
+            count = sum(len(each.ids) for each in part)
             if count > FEW:
                 folds.append((part[0], RunsThing(part[0].ids[0], count, what)))
-                self.more += count
+                self.alike += part
             else:
                 alone |= {run: each for each in part for run in each.ids}
         rows = self.links.rows([*alone, *(fold.first for _, fold in folds)])

@@ -17,9 +17,7 @@ from lin.project import Project
 from lin.runs.deleted import deleted_runs
 
 
-def impact(
-    project: Project, reference: str, *, depth: int | None = None, folder: Path | None = None, listed: bool = True
-) -> Impact:
+def impact(project: Project, reference: str, *, depth: int | None = None, folder: Path | None = None) -> Impact:
     """What was made from `reference`, through models, predictions and later table versions.
 
     Args:
@@ -27,23 +25,22 @@ def impact(
         reference: see `find_target`.
         depth: go so many steps at most; the lists, too, hold what lies so near.
         folder: what paths of files are relative to (default: the project's).
-        listed: tell each run. Their number is told anyway, and a hundred thousand take their time.
 
     Raises:
         NotFoundError: nothing is called that. UsageError: it may mean several things.
     """
     with _many_objects():
-        return _impact(project, reference, depth=depth, folder=folder or project.root, listed=listed)
+        return _impact(project, reference, depth=depth, folder=folder or project.root)
 
 
-def _impact(project: Project, reference: str, *, depth: int | None, folder: Path, listed: bool) -> Impact:
+def _impact(project: Project, reference: str, *, depth: int | None, folder: Path) -> Impact:
     descent = Descent(project)
     root = find_target(project, reference, lambda: descent.links, descent.versions, folder=folder)
     descent.root = root
-    walked = descent.finish(walk(root, descent.expand, depth=depth), listed=listed)
+    walked = descent.finish(walk(root, descent.expand, depth=depth))
     describer = Describer(project, descent.registry, descent.versions, descent.shown | descent.rows)
     graph = draw(walked, "down", describer.describe, descent.notes)
-    return report(descent, walked, graph, reference=reference, deleted=deleted_runs(project.store), listed=listed)
+    return report(descent, walked, graph, reference=reference, deleted=deleted_runs(project.store))
 
 
 @contextmanager

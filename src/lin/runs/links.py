@@ -45,8 +45,6 @@ _FERTILE = "(r.parent IS NULL AND len(r.wrote) > 0 OR r.id IN (SELECT unnest($1)
 
 
 _USE = {"source": "ran", "environment": "ran in"}
-MOST_IDS = 4
-"""As many runs of a set are named."""
 
 
 class RunRow(NamedTuple):
@@ -68,14 +66,13 @@ class RunRow(NamedTuple):
 
 
 class RunSet(NamedTuple):
-    """Runs that read the same `places`, and are alike in the rest: their `number`, and `ids` of the oldest."""
+    """Runs that read the same `places`, and are alike in the rest: their `ids`, oldest first."""
 
     places: list[str]
     kind: Kind
     status: str
     sweep: str | None
     experiment: str | None
-    number: int
     ids: list[str]
 
 
@@ -129,12 +126,12 @@ class Links:
         query = (
             "WITH ways AS (SELECT run, list(DISTINCT place ORDER BY place) AS way FROM links"
             " WHERE is_read AND place IN (SELECT unnest($2)) GROUP BY run)"
-            " SELECT way, r.kind, r.status, r.sweep, r.experiment, count(*), list(r.id ORDER BY r.id)[1:$4]"
+            " SELECT way, r.kind, r.status, r.sweep, r.experiment, list(r.id ORDER BY r.id)"
             f" FROM ways JOIN runs AS r ON r.id = ways.run WHERE r.kind <> 'predict' AND NOT ({_FERTILE})"
-            f" AND r.id NOT IN (SELECT unnest($3)) AND ($5 IS NULL OR r.{kind} IS DISTINCT FROM $5)"
+            f" AND r.id NOT IN (SELECT unnest($3)) AND ($4 IS NULL OR r.{kind} IS DISTINCT FROM $4)"
             " GROUP BY way, r.kind, r.status, r.sweep, r.experiment ORDER BY min(r.id)"
         )
-        values = [[*registered], [*places], [*without], MOST_IDS, digest]
+        values = [[*registered], [*places], [*without], digest]
         return [RunSet._make(row) for row in self._all(query, values)]
 
     def rows(self, runs: Collection[str]) -> dict[str, RunRow]:
@@ -142,25 +139,20 @@ class Links:
         query = f"SELECT '', '', {_ROW} FROM runs AS r WHERE r.id IN (SELECT unnest(?)) ORDER BY r.id"
         return {row.id: row for _, _, row in self._runs(query, [[*runs]])}
 
-    def users(
-        self, kind: str, digest: str, registered: Collection[str], *, fertile: bool
-    ) -> Iterator[tuple[str, str, RunRow]]:
-        """The runs with that `source` or `environment`, as `readers` tells them: the `fertile` ones, or the others.
-
-        Predictions are among the first, whatever came of them.
-        """
-        how, column, which = _USE[kind], f"r.{kind}", "" if fertile else "NOT"
-        query = f"SELECT {column}, '{how}', {_ROW} FROM runs AS r WHERE {column} = $2 AND {which} ({_FERTILE}"
+    def users(self, kind: str, digest: str, registered: Collection[str]) -> Iterator[tuple[str, str, RunRow]]:
+        """The runs with that `source` or `environment`, as `fertile` tells them, and all predictions."""
+        how, column = _USE[kind], f"r.{kind}"
+        query = f"SELECT {column}, '{how}', {_ROW} FROM runs AS r WHERE {column} = $2 AND ({_FERTILE}"
         return self._runs(f"{query} OR r.kind = 'predict') ORDER BY r.id", [[*registered], digest])
 
     def user_sets(self, kind: str, digest: str, registered: Collection[str]) -> list[RunSet]:
         """The runs with that `source` or `environment` that are not fertile, together where they are alike."""
         query = (
-            "SELECT [$2], kind, status, sweep, experiment, count(*), list(id ORDER BY id)[1:$3] FROM runs AS r"
+            "SELECT [$2], kind, status, sweep, experiment, list(id ORDER BY id) FROM runs AS r"
             f" WHERE r.{kind} = $2 AND NOT ({_FERTILE} OR r.kind = 'predict')"
             " GROUP BY kind, status, sweep, experiment ORDER BY min(id)"
         )
-        return [RunSet._make(row) for row in self._all(query, [[*registered], digest, MOST_IDS])]
+        return [RunSet._make(row) for row in self._all(query, [[*registered], digest])]
 
     def writers(self, place: str) -> list[str]:
         """The runs that wrote this place, newest first."""
