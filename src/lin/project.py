@@ -5,7 +5,6 @@ for the one that is left without the folder in front, and records name that one.
 """
 
 import getpass
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ import msgspec
 
 from lin.config import FILE_NAME, Config, ProjectSetting, TableSetting, check_name, parse_config, read_config
 from lin.errors import ConflictError, NotFoundError, OutsideError
+from lin.store.failpoints import os
 from lin.store.store import Store, create_store, local_backend, open_store
 
 SCRATCH_VARIABLE = "LIN_SCRATCH"

@@ -4,7 +4,6 @@ delta-rs fsyncs nothing and takes a stale overwrite for a fresh one in places; s
 it was made for, put on disk here, and read again before it is acknowledged.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from lin.data.log import DeltaLog, Snapshot, require_readable
 from lin.data.tables import Table
 from lin.errors import ConflictError, LinError, NotFoundError, OutsideError
+from lin.store.failpoints import os
 
 if TYPE_CHECKING:
     import pyarrow as pa

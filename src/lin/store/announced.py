@@ -11,13 +11,13 @@ is a minute old: collect there while no other machine records. While no process 
 
 import errno
 import fcntl
-import os
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from lin.errors import OutsideError
+from lin.store.failpoints import os
 
 _GATE = "gate"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}

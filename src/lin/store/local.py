@@ -7,7 +7,6 @@ the name is taken), and fsyncs the folder. A crash at any point leaves the final
 
 import ctypes
 import errno
-import os
 import shutil
 import stat
 import sys
@@ -19,6 +18,7 @@ from typing import BinaryIO, Literal
 from lin.errors import OutsideError
 from lin.store.announced import Announcements
 from lin.store.backend import Entry, ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
+from lin.store.failpoints import os
 
 _TEMPORARY = ".tmp-"
 _ANNOUNCED = ".announced"
@@ -37,7 +37,7 @@ class LocalBackend:
         self._announcements = Announcements(root / _ANNOUNCED)
 
     def put_if_absent(self, key: str, data: bytes | Iterable[bytes]) -> None:
-        """See `Backend`. Raises `OutsideError` when the file system fails; then nothing was written."""
+        """See `Backend`. Raises `OutsideError` when the file system fails: then `key` is absent, or whole."""
         folder, name = self._place(key)
         try:
             with _Folder(self._make(folder)) as descriptor:
@@ -289,12 +289,14 @@ def _create(folder: int, name: str, data: bytes | Iterable[bytes]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     try:
-        with open(descriptor, "wb", buffering=0) as file:
+        try:
             for chunk in chunks(data):
                 view = memoryview(chunk)
                 while view:
-                    view = view[file.write(view) :]
+                    view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)  # an error here is final: a second fsync may lie
+        finally:
+            os.close(descriptor)
         _publish(folder, temporary, name)
         os.fsync(folder)
     finally:
