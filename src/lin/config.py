@@ -68,6 +68,18 @@ class ExperimentSetting(Setting, frozen=True):
     params: dict[str, Any] = {}
 
 
+class SecuritySetting(Setting, frozen=True):
+    """`[security]`. With `sign` events are signed as they are written.
+
+    `signers` is a file in the format of ssh's allowed signers, relative to the project's folder: only who is in it has
+    roles. `trusted` is an event as `12:SHA256`: it and those before it count unsigned.
+    """
+
+    sign: bool = False
+    signers: str | None = None
+    trusted: str | None = None
+
+
 class RegisteredModelSetting(Setting, frozen=True):
     """`[models.NAME]`. `gates` are, by stage, what a version has to pass: see `lin.gate_words`."""
 
@@ -81,6 +93,7 @@ class Config(Setting, frozen=True):
     tables: dict[str, TableSetting] = {}
     experiments: dict[str, ExperimentSetting] = {}
     models: dict[str, RegisteredModelSetting] = {}
+    security: SecuritySetting = SecuritySetting()
 
     def table(self, name: str) -> TableSetting:
         """The table of that name. Raises `NotFoundError`."""

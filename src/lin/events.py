@@ -169,6 +169,17 @@ class Collect(Record, frozen=True, tag_field="type", tag="collect"):
     runs: list[str]
 
 
+class Seal(Record, frozen=True, tag_field="type", tag="seal"):
+    """Somebody signed, with this event, all events before it and the runs that there were.
+
+    `listing` is a blob: a line for each sealed run that no seal before it lists, its id and the sha256 of its
+    `run.json`, in order. `runs` is how many lines that are.
+    """
+
+    listing: str
+    runs: int
+
+
 Change = (
     Register
     | Stage
@@ -184,13 +195,15 @@ Change = (
     | Delete
     | Undelete
     | Collect
+    | Seal
 )
 
 
 class Event(Record, frozen=True, tag_field="format", tag="event/1"):
     """One entry of the store's log. `previous` is the sha256 of the event before, as it lies on disk.
 
-    `actor` is a login name; `email` is what git calls the same person, where that was asked.
+    `actor` is a login name; `email` is what git calls the same person, where that was asked. `signature` is that of
+    all members before it, in base64: see `lin.store.signatures`.
     """
 
     number: int
@@ -200,3 +213,14 @@ class Event(Record, frozen=True, tag_field="format", tag="event/1"):
     previous: str | None
     change: Change
     email: str | None = None
+    signature: str | None = None
+
+
+class CheckedEvent(Event, frozen=True):
+    """An event whose signature was looked at, in memory alone. `signer` is whose it is, and who acted then.
+
+    `is_vouched`: it counts without.
+    """
+
+    signer: str | None = None
+    is_vouched: bool = False

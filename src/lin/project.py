@@ -7,16 +7,29 @@ for the one that is left without the folder in front, and records name that one.
 import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lin.config import FILE_NAME, Config, ProjectSetting, TableSetting, check_name, parse_config, read_config
-from lin.errors import ConflictError, NotFoundError, OutsideError
+from lin.config import (
+    FILE_NAME,
+    Config,
+    ProjectSetting,
+    SecuritySetting,
+    TableSetting,
+    check_name,
+    parse_config,
+    read_config,
+)
+from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
 from lin.store.failpoints import os
+from lin.store.signatures import Notary, Signers, parse_vouched
 from lin.store.store import Store, create_store, local_backend, open_store
+
+KEY_VARIABLE = "LIN_SIGNING_KEY"
+"""Names the ssh key that signs: its file, or a public key that an agent has the private one of."""
 
 SCRATCH_VARIABLE = "LIN_SCRATCH"
 """Names the scratch folder to the processes of a re-run."""
@@ -56,15 +69,8 @@ class Project:
 
     @cached_property
     def email(self) -> str | None:
-        """What git calls who acts, where it is asked in the project's folder: nobody checks it."""
-        import subprocess
-
-        try:
-            words = ["git", "config", "--get", "user.email"]
-            asked = subprocess.run(words, cwd=self.root, capture_output=True, text=True, check=False)
-        except (OSError, UnicodeDecodeError):
-            return None
-        return asked.stdout.strip() or None
+        """What git calls who acts, where it is asked in the project's folder: only a signature ties it to anybody."""
+        return _ask_git(self.root, "user.email")
 
     @property
     def folders_of_data(self) -> list[str]:
@@ -105,7 +111,7 @@ def open_project(start: Path, *, store: str | None = None) -> Project:
     project = Project(
         root=root or start,
         config=config,
-        store=open_store(backend),
+        store=open_store(backend, partial(make_notary, root or start, config.security)),
         store_root=backend.root,
         actor=current_actor(),
     )
@@ -186,6 +192,48 @@ def current_actor() -> str:
         return os.environ.get("LIN_ACTOR") or getpass.getuser()
     except (KeyError, OSError):  # a container's uid without a name
         return f"uid {os.getuid()}"
+
+
+def signing_key(root: Path) -> str:
+    """The ssh key that signs: `LIN_SIGNING_KEY`, else git's `user.signingkey`. Raises `UsageError`."""
+    key = os.environ.get(KEY_VARIABLE) or _ask_git(root, "user.signingkey")
+    if key is None:
+        raise UsageError("there is no key to sign with", hint="git config --global user.signingkey ~/.ssh/id_ed25519")
+    return os.path.expanduser(key)
+
+
+def cache_folder(name: str) -> Path | None:
+    """Where what is derived lies: in `$LIN_CACHE`, else in `lin` in `$XDG_CACHE_HOME` or `~/.cache`, if any is."""
+    places = ((os.environ.get("LIN_CACHE"), "."), (os.environ.get("XDG_CACHE_HOME"), "lin"))
+    for base, rest in (*places, (os.environ.get("HOME"), ".cache/lin")):
+        if base is not None and base.startswith("/"):
+            return Path(base, rest, name)
+    return None
+
+
+def make_notary(root: Path, setting: SecuritySetting, store: str, *, remembers: bool = True) -> Notary:
+    """Who signs and checks the events of the store with that id, as `[security]` says.
+
+    Unless it `remembers`, each signature is looked at, also those that were good before. Raises `UsageError`.
+    """
+    signers = None
+    if setting.signers is not None:
+        memory = cache_folder("signatures") if remembers else None
+        signers = partial(Signers, root / setting.signers, store, memory=memory)
+    vouched = parse_vouched(setting.trusted) if setting.trusted else None
+    return Notary(store, key=partial(signing_key, root), always=setting.sign, signers=signers, vouched=vouched)
+
+
+def _ask_git(root: Path, name: str) -> str | None:
+    """What git has for that setting in the project's folder."""
+    import subprocess
+
+    try:
+        words = ["git", "config", "--get", name]
+        asked = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return asked.stdout.strip() or None
 
 
 def _tame(name: str) -> str:

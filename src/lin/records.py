@@ -5,6 +5,7 @@ are sha256 in hex, paths are POSIX paths relative to what the field says, and un
 """
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -455,6 +456,23 @@ def decode_sealed(data: bytes, kind: type[R], *, where: str) -> R:
             hint="restore that file from a backup of the store",
         )
     return record
+
+
+_SIGNATURE = b',"signature":"'
+
+
+def encode_signed(record: Any, sign: Callable[[bytes], str | None]) -> bytes:
+    """As `encode_sealed`, with a signature of the rest before the sha256, in base64, if `sign` makes one."""
+    body = encode(record)
+    signature = sign(body)
+    return _with_digest(body if signature is None else body[:-2] + _SIGNATURE + signature.encode() + b'"}\n')
+
+
+def split_signed(data: bytes, signature: str | None) -> bytes | None:
+    """What of a record was signed: the bytes that `sign` got in `encode_signed`; None where they are not there."""
+    body = data[:-_TAIL] if data[-_TAIL:].startswith(_MARK) else data[:-2]
+    end = _SIGNATURE + (signature or "").encode() + b'"'
+    return body.removesuffix(end) + b"}\n" if signature and body.endswith(end) else None
 
 
 def _with_digest(data: bytes) -> bytes:

@@ -1,10 +1,10 @@
 """`lin fsck`."""
 
-import os
 import random
 import time
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +30,9 @@ def fsck(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted --read-data.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Show how the store would be put in order.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --repair: do it.")] = False,
+    signers: Annotated[
+        Path | None, typer.Option("--signers", metavar="FILE", help="Check signatures: ssh's allowed signers.")
+    ] = None,
     store: StorePath = None,
     as_json: Json = False,
 ) -> None:
@@ -38,11 +41,13 @@ def fsck(
     Every record is read, and every file that one names is looked for. Nothing is changed. With --repair, what does not
     belong there and blobs that are not what they should be are moved into the store's folder quarantine, and blobs
     whose content lies elsewhere are put back; nothing is deleted. Exit code 1: something is wrong.
+
+    With --signers, or where lineage.toml names them, each signature is checked, and what does not count is a finding.
     """
     from lin.lineage.fsck.check import check_store
-    from lin.lineage.fsck.memory import memory_folder
     from lin.lineage.fsck.reading import parse_share
     from lin.lineage.fsck.repair import plan_repair, repair_store, tell_repair
+    from lin.project import cache_folder, make_notary
 
     if yes and not repair:
         raise UsageError("--yes does nothing without --repair", hint="lin fsck --repair --yes")
@@ -50,7 +55,10 @@ def fsck(
     if resume and share < 1:
         raise UsageError("--resume goes on with a reading of all content", hint="lin fsck --read-data --resume")
     project = open_project(store)
-    cache = memory_folder(os.environ)
+    cache, security = cache_folder("fsck"), project.config.security
+    if signers is not None:
+        security = replace(security, signers=str(signers.absolute()))
+    notary = make_notary(project.root, security, project.store.info.id, remembers=False)
 
     def look(*, resume: bool) -> "Fsck":
         with follow(interrupted="lin fsck --read-data --resume" if share >= 1 else "") as report:
@@ -60,6 +68,7 @@ def fsck(
                 chance=random.random,
                 pause=partial(time.sleep, _PAUSE),
                 now=datetime.now(UTC),
+                notary=notary,
                 cache=cache,
                 resume=resume,
                 report=report,

@@ -48,7 +48,7 @@ def follow(*, interrupted: str) -> "Iterator[Callable[[Progress], None]]":
 
 def view_fsck(found: "Fsck") -> "list[RenderableType]":
     """The summary, and each finding with what depends on it and what to do."""
-    return [_headline(found), *_counted(found), *_list(found.findings)]
+    return [_headline(found), *_counted(found), *_tell_signed(found), *_list(found.findings)]
 
 
 def view_repair(repair: "Repair") -> "list[RenderableType]":
@@ -99,6 +99,21 @@ def _counted(found: "Fsck") -> list[str]:
         *([f"{count(found.unfinished, 'unfinished write')}"] if found.unfinished else []),
     ]
     return [f"no fault: {' and '.join(parts)} (lin gc)"] if parts else []
+
+
+def _tell_signed(found: "Fsck") -> "Iterator[RenderableType]":
+    signed = found.signed
+    if signed is None:
+        return
+    by = ", ".join(f"{name} ({number})" for name, number in signed.signers.items())
+    trusted = f"; {signed.trusted} count unsigned" if signed.trusted else ""
+    yield f"signed: {signed.events} of {count(found.events, 'event')}{f', by {by}' if by else ''}{trusted}"
+    if signed.seal is None:
+        yield "sealed: never, by any of the signers (lin seal)"
+    else:
+        later = f"{count(signed.seal.later_events, 'event')} and {count(signed.seal.later_runs, 'run')} came later"
+        when = f"{signed.seal.time:%Y-%m-%d %H:%M} UTC"
+        yield f"sealed: by event {signed.seal.event}, {signed.seal.signer}, {when}; {later}"
 
 
 def _list(findings: "Sequence[Finding]") -> "Iterator[RenderableType]":

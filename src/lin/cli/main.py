@@ -56,6 +56,7 @@ COMMANDS = {
     "impact": "Show what was made from a thing, and what of it is live.",
     "delete": "Delete runs; --undo brings them back until lin gc took them.",
     "gc": "Take away what deleted runs and killed programs left.",
+    "seal": "Sign all events and runs that there are, with an ssh key.",
     "fsck": "Look the whole store over: records, hashes, files, tables.",
     "demo": "Play the whole story on real data, in a folder of its own.",
 }

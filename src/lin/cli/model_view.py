@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lin.lineage.card import ModelCard
-    from lin.models.fold import Model, ModelVersion, Move, Refusal, Remark
+    from lin.models.fold import Discounted, Model, ModelVersion, Move, Refusal, Remark
 
 Fact = tuple[object, object]
 
@@ -45,13 +45,14 @@ def _model_facts(model: "Model") -> Iterable[Fact]:
         yield role, ", ".join(sorted(who for who, given in model.roles.items() if given == role))
     yield from _comments(model.comments)
     yield from _refusals(model.refusals)
+    yield from _discounted(model.discounted)
 
 
 def _version_facts(card: "ModelCard") -> Iterable[Fact]:
     version = card.version
     yield "stage", version.stage
     yield "unsafe", line("its file runs code when it is loaded", ALARM) if version.unsafe else None
-    yield "registered", f"{text(version.registered)} UTC by {_person(version)}"
+    yield "registered", f"{text(version.registered)} UTC by {_person(version)}{', signed' if version.signer else ''}"
     yield from _spread("description", version.description)
     yield "aliases", ", ".join(version.aliases)
     yield "tags", _tags(version.tags)
@@ -63,13 +64,16 @@ def _version_facts(card: "ModelCard") -> Iterable[Fact]:
         yield from _spread("approved", _remark(approval))
     yield from _comments(version.comments)
     yield from _refusals(card.refusals)
+    yield from _discounted(card.discounted)
 
 
 def _move(move: "Move") -> Iterable[Fact]:
     """A move to a stage, and below it the gates with what was found."""
     how = line("FORCED to", ALARM) if move.forced else "back in" if move.back else "moved to"
     reason = f": {move.reason}" if move.reason else ""
-    yield from _spread(how, f"{move.stage}, {text(move.time)} UTC by {move.actor}{reason}")
+    yield from _spread(
+        how, f"{move.stage}, {text(move.time)} UTC by {move.actor}{', signed' if move.signer else ''}{reason}"
+    )
     for gate in move.gates:
         found = f"{'passed' if gate.passed else 'failed'}: {gate.gate}; {gate.evidence}"
         yield "", line(found, "" if gate.passed else ALARM)
@@ -90,6 +94,13 @@ def _refusals(refusals: "Sequence[Refusal]") -> Iterable[Fact]:
     yield "", _older(refusals)
 
 
+def _discounted(changes: "Sequence[Discounted]") -> Iterable[Fact]:
+    for change in changes[-NEWEST:]:
+        told = f"event {change.event}, {change.action}, {text(change.time)} UTC by {change.actor}: {change.why}"
+        yield line("does not count", ALARM), told
+    yield "", _older(changes)
+
+
 def _older(items: "Sequence[object]") -> str | None:
     return f"and {len(items) - NEWEST} older; --json has all" if len(items) > NEWEST else None
 
@@ -100,7 +111,7 @@ def _remark(remark: "Remark") -> str:
 
 
 def _person(one: "Remark | ModelVersion") -> str:
-    return f"{one.actor} ({one.email})" if one.email else one.actor
+    return f"{one.actor} ({one.email})" if one.email not in {None, one.actor} else one.actor
 
 
 def _tags(tags: dict[str, str]) -> str:

@@ -43,6 +43,9 @@ def models(
         none = f"no version {'is' if moment is None else 'was'} in {stage}"
     registry = read_registry(project.store, as_of=moment)
     look_back(project, moment)
+    for model in registry.values():
+        if model.discounted:
+            note(f"{count(len(model.discounted), 'change')} of {model.name} do not count: lin show {model.name}")
     emit(list_versions(registry, stage=stage), partial(view, none=none), as_json=as_json)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lin.errors import LinError, StoreError
-from lin.models.fold import ModelVersion, Refusal, fold_events
+from lin.models.fold import Discounted, ModelVersion, Refusal, fold_events
 from lin.models.registry import SignedReceipt, list_versions, read_events, read_receipts
 from lin.project import Project
 from lin.records import Environment, SourceTree, decode
@@ -38,12 +38,13 @@ class RunCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A model version, the run behind it, what it keeps of its golden predictions, and what was refused of it."""
+    """A version, the run behind it, what it keeps of its golden predictions, and what was refused or does not count."""
 
     version: ModelVersion
     run: RunCard
     golden: str | None
     refusals: list[Refusal] = []
+    discounted: list[Discounted] = []
 
 
 def read_run_card(project: Project, run: RunInfo, *, as_of: datetime | None = None) -> RunCard:
@@ -67,7 +68,10 @@ def read_model_card(project: Project, version: ModelVersion, *, as_of: datetime 
     run = read_run_card(project, read_run(project.store, version.run), as_of=as_of)
     model = fold_events(read_events(project.store, as_of=as_of))[version.model]
     refusals = [refusal for refusal in model.refusals if refusal.version == version.version]
-    return ModelCard(version=version, run=run, golden=_golden(project, version), refusals=refusals)
+    discounted = [each for each in model.discounted if each.version == version.version]
+    return ModelCard(
+        version=version, run=run, golden=_golden(project, version), refusals=refusals, discounted=discounted
+    )
 
 
 def _golden(project: Project, version: ModelVersion) -> str | None:

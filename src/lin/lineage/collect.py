@@ -209,7 +209,9 @@ def _write_event(project: Project, found: _Found) -> list[str]:
             raise ConflictError("the deleted runs were brought back or taken meanwhile", hint="lin gc")
         return Collect(runs=runs)
 
-    event = project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=found.ages.now)
+    event = project.store.events.append(
+        decide, actor=project.actor, email=project.email, op_id=new_id(), now=found.ages.now
+    )
     change = event.change
     if not isinstance(change, Collect):
         raise TypeError(f"event {event.number} is not the collection that was appended")

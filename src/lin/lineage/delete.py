@@ -105,7 +105,7 @@ def _undelete(project: Project, run: str, known: Deletion | None, *, now: dateti
 
 
 def _append(project: Project, decide: Callable[[Sequence[Event]], Change], now: datetime) -> Event:
-    return project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=now)
+    return project.store.events.append(decide, actor=project.actor, email=project.email, op_id=new_id(), now=now)
 
 
 def _find(store: Store, reference: str, known: Mapping[str, Deletion]) -> str:

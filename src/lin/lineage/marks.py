@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from lin.errors import LinError, StoreError
-from lin.events import Register
+from lin.events import Register, Seal
 from lin.ids import short
 from lin.runs.deleted import collected_runs
 from lin.runs.needs import Reader, named_by_lines, named_by_sealed
@@ -32,6 +32,8 @@ class Marks:
         for event in self._store.events.read():
             if isinstance(event.change, Register):
                 self._mark([event.change.sha256, event.change.golden or ""])
+            if isinstance(event.change, Seal):
+                self._mark([event.change.listing])
         for run in runs:
             if run not in self._final:
                 self._read_run(run)

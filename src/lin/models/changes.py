@@ -14,11 +14,11 @@ import msgspec
 
 from lin.config import check_name
 from lin.errors import ConflictError, LinError, RefusedError, UsageError, nearest
-from lin.events import Change, Event, Gate, Receipt, Refuse, Register, Role, Stage
+from lin.events import Change, CheckedEvent, Event, Gate, Receipt, Refuse, Register, Role, Stage
 from lin.ids import new_id, short
 from lin.models.fold import Model, ModelVersion, fold_events
 from lin.models.registry import SHARED_STAGES, STAGES, find_model, find_version
-from lin.models.roles import require_role
+from lin.models.roles import require_role, role_needed, tell_change
 from lin.models.words import check_label, check_reason, check_text
 from lin.project import Project
 from lin.runs.deleted import fold_deletions
@@ -50,7 +50,8 @@ def append_change(project: Project, decide: Callable[[Sequence[Event]], C]) -> t
     """Append the event that `decide` makes of all events before it; returns it with its change.
 
     Raises:
-        UsageError: who acts has a name that cannot be one.
+        UsageError: who acts has a name that cannot be one. RefusedError: signatures are checked, and by that of whoever
+            acts it would not count.
     """
     made: list[C] = []
     check_label(project.actor, "who acts: see LIN_ACTOR")
@@ -62,9 +63,23 @@ def append_change(project: Project, decide: Callable[[Sequence[Event]], C]) -> t
         return made[-1]
 
     event = project.store.events.append(
-        keep, actor=project.actor, email=project.email, op_id=new_id(), now=datetime.now(UTC)
+        keep, actor=project.actor, email=project.email, op_id=new_id(), now=datetime.now(UTC), admit=_require_counting
     )
     return event, made[-1]
+
+
+def _require_counting(events: Sequence[Event], event: Event) -> None:
+    """Refuse what no reader would let count."""
+    name = getattr(event.change, "model", None)
+    if not isinstance(event, CheckedEvent) or name is None:
+        return
+    model = fold_events([*events, event])[name]
+    if model.discounted and model.discounted[-1].event == event.number:
+        hint = f"ask an owner for: lin grant {name} {event.actor} {role_needed(event.change)}"
+        if event.signer is None:
+            unsigned, unknown = "[security] sign = true in lineage.toml", "a line in the file of signers: EMAIL KEY"
+            hint = unsigned if event.signature is None else unknown
+        raise RefusedError(f"{event.actor} may not {tell_change(event.change)}: {model.discounted[-1].why}", hint=hint)
 
 
 def change_model(
@@ -212,7 +227,7 @@ def promote(
             require_role(model, needed, action, actor=project.actor, email=project.email)
         gates = judge(model, version, stage) if judge else []
         move = _move(model, version, stage, reason=reason, gates=gates, force=force)
-        with suppress(_ChangedMeanwhileError):
+        with suppress(_ChangedMeanwhileError), _recording_refusal(project, model.name, version.version, action):
             append_change(project, partial(_unless_changed, seen=len(seen), version=version, change=move))
             return _promotion(move, version, stage, gates)
 

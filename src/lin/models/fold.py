@@ -16,6 +16,7 @@ from lin.events import (
     Alias,
     Approve,
     Change,
+    CheckedEvent,
     Comment,
     Describe,
     Event,
@@ -30,7 +31,7 @@ from lin.events import (
     Tag,
     Verdict,
 )
-from lin.models.roles import is_same_person
+from lin.models.roles import find_objection, is_same_person, tell_change
 
 T = TypeVar("T")
 
@@ -41,7 +42,10 @@ PICKLED = ".pkl"
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a version's stage history; `back` tells that a rollback moved it."""
+    """One entry of a version's stage history; `back` tells that a rollback moved it.
+
+    `signer` is who signed it, where signatures are checked.
+    """
 
     stage: str
     time: datetime
@@ -50,6 +54,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     gates: list[Gate] = []
     forced: bool = False
     back: bool = False
+    signer: str | None = None
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +73,20 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     version: int | None
     gates: list[Gate]
+    time: datetime
+    actor: str
+
+
+class Discounted(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that does not count, and why: the event of that number was not signed by somebody with the role.
+
+    `actor` is who it says that acted.
+    """
+
+    event: int
+    action: str
+    why: str
+    version: int | None
     time: datetime
     actor: str
 
@@ -91,6 +110,8 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
     """The newest verdict of a re-run of its run in which nothing was changed on purpose, or what its run was as one."""
     email: str | None = None
     """What git called whoever registered it."""
+    signer: str | None = None
+    """Who signed the registration, where signatures are checked."""
     aliases: list[str] = []
     tags: dict[str, str] = {}
     comments: list[Remark] = []
@@ -116,6 +137,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     comments: list[Remark] = []
     roles: dict[str, Role] = {}
     refusals: list[Refusal] = []
+    discounted: list[Discounted] = []
 
 
 Registry = dict[str, Model]
@@ -143,6 +165,7 @@ class _Growing:
     approvals: dict[int, list[Remark]] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    discounted: list[Discounted] = field(default_factory=list)
 
 
 class _Fold:
@@ -154,7 +177,11 @@ class _Fold:
         self._repeats: dict[str, Verdict] = {}
 
     def apply(self, event: Event, change: Change) -> None:
-        """Apply a change. Raises `StoreError`."""
+        """Apply a change, if it counts. Raises `StoreError`."""
+        model = self.models.get(getattr(change, "model", ""))
+        if model is not None and isinstance(event, CheckedEvent) and (why := find_objection(event, model.roles)):
+            model.discounted.append(_discount(event, why))
+            return
         match change:
             case Register():
                 self._register(event, change)
@@ -238,6 +265,7 @@ class _Fold:
             comments=model.comments.get(None, []),
             roles=model.roles,
             refusals=model.refusals,
+            discounted=model.discounted,
         )
 
     def _version(self, model: _Growing, number: int, aliases: list[str]) -> ModelVersion:
@@ -256,6 +284,7 @@ class _Fold:
             golden=change.golden,
             proof=self._proven.get(change.run, self._repeats.get(change.run)),
             email=event.email,
+            signer=_signer(event),
             aliases=aliases,
             tags=model.tags.get(number, {}),
             comments=model.comments.get(number, []),
@@ -281,7 +310,11 @@ def _put(values: dict[str, T], key: str, value: T | None) -> None:
 
 
 def _move(event: Event, stage: str, reason: str | None) -> Move:
-    return Move(stage=stage, time=event.time, actor=event.actor, reason=reason)
+    return Move(stage=stage, time=event.time, actor=event.actor, reason=reason, signer=_signer(event))
+
+
+def _signer(event: Event) -> str | None:
+    return event.signer if isinstance(event, CheckedEvent) else None
 
 
 def _remark(event: Event, text: str | None) -> Remark:
@@ -298,6 +331,17 @@ def _refusal(event: Event, change: Refuse) -> Refusal:
         why=change.why,
         version=change.version,
         gates=change.gates,
+        time=event.time,
+        actor=event.actor,
+    )
+
+
+def _discount(event: CheckedEvent, why: str) -> Discounted:
+    return Discounted(
+        event=event.number,
+        action=tell_change(event.change),
+        why=why,
+        version=getattr(event.change, "version", None),
         time=event.time,
         actor=event.actor,
     )

@@ -2,13 +2,15 @@
 
 A model without an owner is everybody's. Once it has one, all may read, comment on it and register versions; promoters
 also move, name, tag, describe and approve of them; owners also give roles, and promote past a gate. People are who
-they say: a login name, or what git calls them. Signatures are what ties a name to a person.
+they say: a login name, or what git calls them. Where signatures are checked, see `lin.store.signatures`, they are
+whose key it is, and what is not signed by somebody with the role does not count.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lin.errors import RefusedError, UsageError, nearest
-from lin.events import Role
+from lin.events import Alias, Approve, Change, CheckedEvent, Describe, Grant, Role, Rollback, Stage, Tag
 
 if TYPE_CHECKING:
     from lin.models.fold import Model
@@ -19,6 +21,55 @@ RIGHTS: dict[Role, int] = {"reader": 0, "promoter": 1, "owner": 2}
 
 NOBODY = "none"
 """The word for having no role."""
+
+
+def role_needed(change: Change) -> Role:
+    """The role that a change of a governed model takes."""
+    match change:
+        case Stage():
+            return "owner" if change.forced else "promoter"
+        case Alias() | Approve() | Describe() | Rollback() | Tag():
+            return "promoter"
+        case Grant():
+            return "owner"
+        case _:
+            return "reader"
+
+
+def tell_change(change: Change) -> str:
+    """What a change of a model is, as in `move boston@2 to production`."""
+    name = getattr(change, "model", "")
+    version = getattr(change, "version", None)
+    label = name if version is None else f"{name}@{version}"
+    match change:
+        case Stage():
+            what = f"{'force' if change.forced else 'move'} {label} to {change.stage}"
+        case Alias():
+            what = f"give {label} the alias {change.alias}" if version else f"take the alias {change.alias} away"
+        case Tag():
+            what = f"tag {label} with {change.key}"
+        case Describe():
+            what = f"describe {label}"
+        case Approve():
+            what = f"{'approve' if change.approved else 'withdraw the approval'} of {label}"
+        case Grant():
+            what = f"make {change.who} {change.role or 'nobody'} of {label}"
+        case Rollback():
+            what = f"roll {label} back"
+        case _:
+            what = f"change {label}"
+    return what
+
+
+def find_objection(event: CheckedEvent, roles: Mapping[str, Role]) -> str | None:
+    """Why an event does not count for a model in which people have these roles; None if it does."""
+    needed = role_needed(event.change)
+    if needed == "reader" or event.is_vouched:
+        return None
+    if event.signer is None:
+        return "it is not signed" if event.signature is None else "its signature is that of none of the signers"
+    role: Role = roles.get(event.signer, "reader") if "owner" in roles.values() else "owner"
+    return None if RIGHTS[role] >= RIGHTS[needed] else f"it takes the role {needed}, and {event.signer} is {role}"
 
 
 def parse_role(word: str) -> Role | None:

@@ -133,7 +133,7 @@ def execute_plan(
     def decide(_: Sequence[Event]) -> Change:
         return receipt
 
-    project.store.events.append(decide, actor=project.actor, op_id=new_id(), now=datetime.now(UTC))
+    project.store.events.append(decide, actor=project.actor, email=project.email, op_id=new_id(), now=datetime.now(UTC))
     return result
 
 

@@ -6,11 +6,13 @@ what an event says was decided by a look at all events before it.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from lin.errors import StoreError
 from lin.events import Change, Event
-from lin.records import decode_sealed, digest, encode_sealed
+from lin.records import decode_sealed, digest, encode_signed
 from lin.store.backend import Backend, ObjectExistsError, ObjectMissingError
+from lin.store.signatures import Found, Notary
 
 FOLDER = "events"
 
@@ -18,8 +20,9 @@ FOLDER = "events"
 class Events:
     """The log, read once and then caught up with whatever others append."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, notary: Notary | None = None) -> None:
         self._backend = backend
+        self._notary = notary or Notary("")
         self._events: list[Event] = []
         self._last: str | None = None
 
@@ -29,11 +32,17 @@ class Events:
         Raises:
             StoreError: an event is missing, damaged, or does not name the one before it.
         """
-        numbers = [name for name in self._backend.list(FOLDER) if name.endswith(".json")]
-        while len(self._events) < len(numbers):
-            self._take(self._backend.read(_key(len(self._events) + 1)))
-        while self._backend.size(_key(len(self._events) + 1)) is not None:  # a listing may lag behind
-            self._take(self._backend.read(_key(len(self._events) + 1)))
+        number, last = len(self._events), self._last
+        listed = [name for name in self._backend.list(FOLDER) if name.endswith(".json")]
+        found: list[Found] = []
+        while number < len(listed) or self._backend.size(event_key(number + 1)) is not None:  # a listing may lag behind
+            number += 1
+            data = self._backend.read(event_key(number))
+            found.append(Found(_decode(data, number, last), data))
+            last = digest(data)
+        self._notary.require_all(number)
+        self._events += self._notary.check(found)
+        self._last = last
         return self._events
 
     def append(
@@ -44,11 +53,15 @@ class Events:
         op_id: str,
         now: datetime,
         email: str | None = None,
+        sign: bool = False,
+        admit: Callable[[Sequence[Event], Event], None] = lambda _, __: None,
     ) -> Event:
         """Add the event that `decide` makes of all events before it; it decides again if another writer was first.
 
         `op_id` identifies the operation: when a create was applied but answered with an error, the event that is
-        found under the number tells by it whether it is ours.
+        found under the number tells by it whether it is ours. `admit` sees all events before it and the event as it
+        will be read, with who signed it, and raises where it is not to be written. With `sign` it is signed in any
+        case.
         """
         while True:
             events = self.read()
@@ -61,34 +74,36 @@ class Events:
                 change=decide(events),
                 email=email,
             )
-            data = encode_sealed(event)
+            data = encode_signed(event, partial(self._notary.sign, asked=sign))
+            (told,) = self._notary.check([Found(_decode(data, event.number, self._last), data)])
+            admit(events, told)
             try:
-                self._backend.put_if_absent(_key(event.number), data)
+                self._backend.put_if_absent(event_key(event.number), data)
             except ObjectExistsError:
-                data = self._found(event.number, op_id) or b""
-            if data:
-                self._take(data)
-                return self._events[-1]
+                if not self._is_there(event.number, op_id):
+                    continue
+            return self.read()[event.number - 1]
 
-    def _found(self, number: int, op_id: str) -> bytes | None:
-        """The stored event of that number if it is the one of this operation."""
+    def _is_there(self, number: int, op_id: str) -> bool:
+        """Whether the stored event of that number is the one of this operation."""
         try:
-            data = self._backend.read(_key(number))
+            data = self._backend.read(event_key(number))
         except ObjectMissingError:
-            return None  # not there after all: the same number is tried again
-        return data if decode_sealed(data, Event, where=_key(number)).op_id == op_id else None
-
-    def _take(self, data: bytes) -> None:
-        number = len(self._events) + 1
-        event = decode_sealed(data, Event, where=_key(number))
-        if event.number != number or event.previous != self._last:
-            raise StoreError(
-                f"{_key(number)} does not follow the event before it: the chain of hashes is broken",
-                hint="restore the folder 'events' from a backup of the store",
-            )
-        self._events.append(event)
-        self._last = digest(data)
+            return False  # not there after all: the same number is tried again
+        return decode_sealed(data, Event, where=event_key(number)).op_id == op_id
 
 
-def _key(number: int) -> str:
+def _decode(data: bytes, number: int, previous: str | None) -> Event:
+    """The event of that number, behind the one with that sha256. Raises `StoreError`."""
+    event = decode_sealed(data, Event, where=event_key(number))
+    if event.number != number or event.previous != previous:
+        raise StoreError(
+            f"{event_key(number)} does not follow the event before it: the chain of hashes is broken",
+            hint="restore the folder 'events' from a backup of the store",
+        )
+    return event
+
+
+def event_key(number: int) -> str:
+    """The path of that event."""
     return f"{FOLDER}/{number:012d}.json"

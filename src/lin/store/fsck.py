@@ -19,12 +19,14 @@ from lin.events import Event
 from lin.ids import day_of, is_id
 from lin.records import Log, Record, Sealed, Start, decode_sealed, digest
 from lin.store.backend import Backend
+from lin.store.events import event_key
 from lin.store.runs import LOG, OUTPUT, read_lines
 
 R = TypeVar("R", bound=Record)
 
-Ill = Literal["damaged", "altered", "missing", "stray", "exposed"]
-"""It cannot be read; is not what its hash says; is not there; does not belong there; may be written by everybody."""
+Ill = Literal["damaged", "altered", "missing", "stray", "exposed", "distrusted"]
+"""It cannot be read; is not what its hash says; is not there; does not belong there; may be written by everybody;
+is not signed by whom it takes."""
 
 EVENTS = "events"
 EVENT = re.compile(r"(\d{12})\.json", re.ASCII)
@@ -124,11 +126,6 @@ def check_events(backend: Backend) -> EventsCheck:
     whole = [found[number] for number in range(1, _first_lacking(found))]
     readable = [found[number][0] for number in sorted(found)]
     return EventsCheck([event for event, _ in whole], [sha256 for _, sha256 in whole], readable, faults)
-
-
-def event_key(number: int) -> str:
-    """The path of that event."""
-    return f"{EVENTS}/{number:012d}.json"
 
 
 def _find_gaps(backend: Backend, there: set[int]) -> Iterator[Fault]:

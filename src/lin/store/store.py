@@ -1,5 +1,6 @@
 """A store opened or made: its backend, and the parts of it that the rooms above use."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from lin.store.blobs import Blobs
 from lin.store.events import Events
 from lin.store.local import LocalBackend
 from lin.store.runs import Runs
+from lin.store.signatures import Notary
 
 INFO = "store.json"
 
@@ -22,12 +24,16 @@ class Store:
     `index` is the folder for the table that `lin.runs.index` derives from the runs, None where there is no disk.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        """Open the store on `backend`. Raises `StoreError` if it is damaged or of a newer format."""
+    def __init__(self, backend: Backend, notary: Callable[[str], Notary] = Notary) -> None:
+        """Open the store on `backend`; `notary` makes, of the store's id, who signs its events.
+
+        Raises:
+            StoreError: it is damaged or of a newer format.
+        """
         self.info = decode_sealed(backend.read(INFO), StoreInfo, where=INFO)
         self.blobs = Blobs(backend)
         self.runs = Runs(backend)
-        self.events = Events(backend)
+        self.events = Events(backend, notary(self.info.id))
         self.index = backend.root / "index" if isinstance(backend, LocalBackend) else None
 
 
@@ -46,12 +52,12 @@ def local_backend(location: str, root: Path) -> LocalBackend:
     return LocalBackend(root / location)
 
 
-def open_store(backend: LocalBackend) -> Store:
-    """Open the store in that folder. Raises `NotFoundError` if there is none, `StoreError` if it is damaged."""
+def open_store(backend: LocalBackend, notary: Callable[[str], Notary] = Notary) -> Store:
+    """Open the store in that folder, see `Store`. Raises `NotFoundError` if there is none, `StoreError` as there."""
     _refuse_headless(backend)
     if backend.size(INFO) is None:
         raise NotFoundError(f"there is no lin store in {backend.root}", hint="lin init")
-    return Store(backend)
+    return Store(backend, notary)
 
 
 def _refuse_headless(backend: Backend) -> None:

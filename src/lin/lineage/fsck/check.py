@@ -23,9 +23,11 @@ from lin.lineage.fsck.needs import Needs
 from lin.lineage.fsck.pins import check_tables, places_of
 from lin.lineage.fsck.reading import Progress, Reading
 from lin.lineage.fsck.records import find_lost, look_for_collected, read_records
+from lin.lineage.fsck.signatures import SignatureCheck, check_signatures
 from lin.project import Project
 from lin.runs.deleted import fold_deletions
 from lin.store.fsck import EVENTS, Fault, run_in
+from lin.store.signatures import Notary
 from lin.store.strays import Strays, find_strays
 
 C = TypeVar("C", Strays, IndexCheck)
@@ -43,6 +45,7 @@ def check_store(
     chance: Callable[[], float],
     pause: Callable[[], None],
     now: datetime,
+    notary: Notary | None = None,
     cache: Path | None = None,
     resume: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
@@ -55,6 +58,7 @@ def check_store(
         chance: gives numbers from 0 to 1, which draw that share.
         pause: waits a little, so that what others are about to write is there when it is looked at again.
         now: the time, for what is remembered.
+        notary: knows whose signatures to believe.
         cache: the folder where it is remembered what was seen; None for nowhere.
         resume: go on where the last reading of all content was interrupted.
         report: is told how far it is.
@@ -72,7 +76,7 @@ def check_store(
     )
     resumed = reading.after is not None
     with memory.keeping(reading, now):
-        look = _Look(project, reading, seen, pause)
+        look = _Look(project, reading, seen, pause, notary or Notary(project.store.info.id))
     memory.write(look.remember(now))
     return look.tell(resumed=resumed, memory=memory)
 
@@ -80,7 +84,9 @@ def check_store(
 class _Look:
     """One look: its parts in the order in which each needs those before."""
 
-    def __init__(self, project: Project, reading: Reading, seen: Seen | None, pause: Callable[[], None]) -> None:
+    def __init__(
+        self, project: Project, reading: Reading, seen: Seen | None, pause: Callable[[], None], notary: Notary
+    ) -> None:
         self._project = project
         self._store = project.store
         self._reading = reading
@@ -93,12 +99,22 @@ class _Look:
             pause()
             look_for_collected(self._store, self._records)
             self._lost = find_lost(self._store, self._records, self._index.held, seen)
+        self._signatures = self._check_signatures(notary)
+        if self._signatures.faults:
+            pause()
+            look_for_collected(self._store, self._records)
+            self._signatures = self._check_signatures(notary)
         self._blobs = check_blobs(self._store, self._records.named, reading, pause)
         self._tables = check_tables(project, self._records.named.tables, reading, pause)
 
     def _check_index(self) -> IndexCheck:
         readable = self._records.sealed - self._records.broken
         return check_index(self._store, readable, everything=self._reading.share >= 1)
+
+    def _check_signatures(self, notary: Notary) -> SignatureCheck:
+        records = self._records
+        events = records.events.readable
+        return check_signatures(self._store, events, notary, runs=records.sealed, collected=records.collected)
 
     def remember(self, now: datetime) -> Seen:
         """What is there now; where something is missing, still what was there before."""
@@ -132,6 +148,7 @@ class _Look:
             tables=self._tables.tables,
             rows=self._index.rows,
             hashed=reading.hashed,
+            signed=self._signatures.signed,
         )
 
     def _find(self, memory: Memory) -> list[Finding]:
@@ -140,6 +157,7 @@ class _Look:
             *self._strays.faults,
             *self._records.faults,
             *self._lost,
+            *self._signatures.faults,
             *self._index.faults,
         ]
         if not (of_records or self._blobs.faults or self._tables.faults):

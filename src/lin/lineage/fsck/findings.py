@@ -2,6 +2,7 @@
 
 import msgspec
 
+from lin.lineage.fsck.signatures import Signed
 from lin.store.fsck import Ill
 
 MOST_NAMED = 5
@@ -29,7 +30,8 @@ class Fsck(msgspec.Struct, frozen=True, kw_only=True):
 
     `share` is that of the content that was to be hashed, `hashed` how many bytes were. `unneeded` blobs are named by
     nothing, `unfinished` writes were never ended: they are no fault, and `lin gc` takes them. `versions` are those of
-    tables that runs pinned, `tables` those whose log was read, `rows` those of the index that were compared.
+    tables that runs pinned, `tables` those whose log was read, `rows` those of the index that were compared. `signed`
+    is what signatures say, where there are signers to believe.
     """
 
     findings: list[Finding]
@@ -44,6 +46,7 @@ class Fsck(msgspec.Struct, frozen=True, kw_only=True):
     tables: int
     rows: int
     hashed: int
+    signed: Signed | None = None
 
     @property
     def whole(self) -> bool:

@@ -6,7 +6,7 @@ of all content came lies here too. It is derived: without it less is found, and 
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -32,15 +32,6 @@ class Seen(Record, frozen=True, tag_field="format", tag="seen/1"):
     runs: list[str] = []  # noqa: RUF012 - msgspec copies a default
     position: Position | None = None
     altered: list[str] = []  # noqa: RUF012 - msgspec copies a default
-
-
-def memory_folder(environ: Mapping[str, str]) -> Path | None:
-    """Where it is remembered: `fsck` in `$LIN_CACHE`, else in `lin` in `$XDG_CACHE_HOME` or `~/.cache`, if any is."""
-    bases = (environ.get("LIN_CACHE"), environ.get("XDG_CACHE_HOME"), environ.get("HOME"))
-    for base, rest in zip(bases, ("fsck", "lin/fsck", ".cache/lin/fsck"), strict=True):
-        if base is not None and base.startswith("/"):
-            return Path(base, rest)
-    return None
 
 
 class Memory:

@@ -27,6 +27,10 @@ def tell_mend(fault: Fault, *, needed: bool, content: str | None, deleted: bool,
     mends = (
         (fault.ill == "exposed", "chmod -R o-w on the store's folder"),
         (fault.ill == "stray", "lin fsck --repair --yes moves it into quarantine"),
+        (
+            fault.ill == "distrusted",
+            "ask who wrote it; what is right has to be done again, and signed by somebody with the role",
+        ),
         (place == "index", "lin index --rebuild"),
         (memory is not None, f"{_RESTORE}; if that is how the store is meant to be: rm {memory}"),
         (place == EVENTS, f"{_RESTORE}; no event can be made anew"),

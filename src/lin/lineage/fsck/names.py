@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from lin.errors import LinError
-from lin.events import Event, Register
+from lin.events import Event, Register, Seal
 from lin.recipes import Mix, Recipe
 from lin.records import ArtifactKept, Environment, FileRef, Pin, Record, SourceTree, TableRef, decode
 from lin.runs.needs import named_by_lines, named_by_recipe, named_by_sealed, named_by_start
@@ -70,6 +70,8 @@ def names_of_events(events: Iterable[Event]) -> Named:
     for event in events:
         if isinstance(event.change, Register):
             named.add([event.change.sha256, event.change.golden])
+        if isinstance(event.change, Seal):
+            named.add([event.change.listing])
     return named
 
 

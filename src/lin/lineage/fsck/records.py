@@ -16,7 +16,8 @@ from lin.models.fold import ModelVersion
 from lin.models.registry import list_versions
 from lin.records import Log, Sealed
 from lin.runs.deleted import fold_deletions
-from lin.store.fsck import EventsCheck, Fault, RunCheck, check_events, check_run, event_key, list_runs, run_folder
+from lin.store.events import event_key
+from lin.store.fsck import EventsCheck, Fault, RunCheck, check_events, check_run, list_runs, run_folder
 from lin.store.store import Store
 
 _TELL_EVERY = 100
