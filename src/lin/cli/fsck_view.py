@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lin.cli.printing import console_for, count, line, note, size
+from lin.cli.printing import console_for, count, line, note, show, size
 from lin.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def _tell_signed(found: "Fsck") -> "Iterator[RenderableType]":
         yield "sealed: never, by any of the signers (lin seal)"
     else:
         later = f"{count(signed.seal.later_events, 'event')} and {count(signed.seal.later_runs, 'run')} came later"
-        when = f"{signed.seal.time:%Y-%m-%d %H:%M} UTC"
-        yield f"sealed: by event {signed.seal.event}, {signed.seal.signer}, {when}; {later}"
+        yield f"sealed: by event {signed.seal.event}, {signed.seal.signer}, {show(signed.seal.time)} UTC; {later}"
 
 
 def _list(findings: "Sequence[Finding]") -> "Iterator[RenderableType]":

@@ -45,7 +45,8 @@ def models(
     look_back(project, moment)
     for model in registry.values():
         if model.discounted:
-            note(f"{count(len(model.discounted), 'change')} of {model.name} do not count: lin show {model.name}")
+            verb = "does" if len(model.discounted) == 1 else "do"
+            note(f"{model.name}: {count(len(model.discounted), 'change')} {verb} not count (lin show {model.name})")
     emit(list_versions(registry, stage=stage), partial(view, none=none), as_json=as_json)
 
 
