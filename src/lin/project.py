@@ -27,6 +27,7 @@ from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
 from lin.store.failpoints import os
 from lin.store.signatures import Notary, Signers, parse_vouched
 from lin.store.store import Store, create_store, local_backend, open_store
+from lin.store.whole import write_whole
 
 KEY_VARIABLE = "LIN_SIGNING_KEY"
 """Names the ssh key that signs: its file, or a public key that an agent has the private one of."""
@@ -249,21 +250,10 @@ def _toml(values: Mapping[str, Any]) -> str:
 
 def _write(path: Path, text: str, *, replace: bool) -> None:
     """Write a small file whole: a crash leaves the old content or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("x") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            temporary.replace(path)
-        else:
-            os.link(temporary, path)
-            temporary.unlink()
+        write_whole(path, text.encode(), replace=replace)
     except FileExistsError as error:
-        temporary.unlink(missing_ok=True)
         raise ConflictError(f"{path} was written by another process just now") from error
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutsideError(f"cannot write {path}: {error.strerror}") from error

@@ -300,6 +300,24 @@ def test_broken_writes_go_after_a_day(lab: Lab) -> None:
     assert lab.gc(older_than="1h").unfinished == 0
 
 
+def test_an_index_that_a_kill_left_half_made_goes_too(lab: Lab) -> None:
+    half = lab.root / ".lin/.tmp-index-7"
+    (half / "_delta_log").mkdir(parents=True)
+    (half / "part-0.parquet").write_bytes(b"half")
+    os.utime(half, (0, 0))
+    assert lab.gc().unfinished == 1
+    assert not half.exists()
+
+
+def test_settings_that_a_kill_left_half_written_go_too(lab: Lab) -> None:
+    half = lab.root / f".tmp-lin-{digest(b'lineage.toml')[:12]}-0123456789abcdef"
+    half.write_bytes(b"half")
+    lab.gc(take=False)
+    assert half.exists()
+    lab.gc()
+    assert not half.exists()
+
+
 def test_a_damaged_record_stops_it_until_the_run_is_deleted(lab: Lab) -> None:
     damaged, gone = lab.run("damaged", artifact=b"its own"), lab.run("gone")
     lab.delete(gone)

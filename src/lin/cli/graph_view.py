@@ -62,10 +62,11 @@ def show_otherwise(graph: "Graph", *, title: str, mermaid: bool, dot: bool, html
 
 def _write_page(graph: "Graph", title: str, path: Path) -> None:
     from lin.lineage.graph_page import graph_page
+    from lin.store.whole import write_whole
 
     page = graph_page(graph, title=title).encode()
     try:
-        path.write_bytes(page)
+        write_whole(path, page)
     except OSError as error:
         raise OutsideError(f"{path} cannot be written: {error.strerror}") from error
     emit(path, lambda _: [f"{path}: {size(len(page))}, {count(len(graph.nodes), 'thing')}"], as_json=False)

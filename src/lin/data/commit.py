@@ -15,7 +15,7 @@ import msgspec
 from lin.data.log import DeltaLog, Snapshot, require_readable
 from lin.data.tables import Table
 from lin.errors import ConflictError, LinError, NotFoundError, OutsideError
-from lin.store.failpoints import os
+from lin.store.whole import fsync_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -257,15 +257,6 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
-
-
-def fsync_path(path: Path) -> None:
-    """Put a file or a folder on disk. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # --- after the commit -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from lin.errors import OutsideError
+from lin.store.whole import fsync_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,8 +105,6 @@ def _commit(
 def _write(root: Path, rows: "pa.Table") -> "AddAction":
     import pyarrow.parquet as pq
     from deltalake.transaction import AddAction
-
-    from lin.data.commit import fsync_path
 
     name = f"part-{uuid4()}.snappy.parquet"
     pq.write_table(rows, root / name, row_group_size=ROWS_PER_GROUP, compression="snappy")

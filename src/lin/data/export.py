@@ -4,16 +4,16 @@ A table of changes has one line a row: `change`, the key, and for every other co
 Rows go through in batches, and the file is there only when it is whole.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from lin.data.changes import TableDiff, read_cells, row_change
 from lin.data.compare import Comparison
 from lin.data.page import render_page
 from lin.errors import OutsideError, UsageError
 from lin.records import encode_in_full
+from lin.store.whole import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,56 +42,50 @@ def write_changes(path: Path, diff: TableDiff, comparison: Comparison) -> None:
     import pyarrow as pa
 
     check_output(path)
-    whole = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        _WRITERS[path.suffix.lower()](whole, diff, comparison)
-        whole.replace(path)
+        with whole_file(path) as sink:
+            _WRITERS[path.suffix.lower()](sink, diff, comparison)
     except (OSError, pa.ArrowException) as error:
         raise OutsideError(f"the changes could not be written to {path}: {error}") from error
-    finally:
-        whole.unlink(missing_ok=True)
 
 
-def _write_parquet(path: Path, _: TableDiff, comparison: Comparison) -> None:
+def _write_parquet(sink: BinaryIO, _: TableDiff, comparison: Comparison) -> None:
     import pyarrow.parquet as pq
 
     batches = _flat_rows(comparison, as_text=False)
-    with pq.ParquetWriter(path, batches.schema) as writer:
+    with pq.ParquetWriter(sink, batches.schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
 
 
-def _write_csv(path: Path, _: TableDiff, comparison: Comparison) -> None:
+def _write_csv(sink: BinaryIO, _: TableDiff, comparison: Comparison) -> None:
     import pyarrow.csv as pc
 
     batches = _flat_rows(comparison, as_text=True)
-    with pc.CSVWriter(path, batches.schema) as writer:
+    with pc.CSVWriter(sink, batches.schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
 
 
-def _write_lines(path: Path, _: TableDiff, comparison: Comparison) -> None:
-    with path.open("wb") as sink:
-        for row in _json_rows(comparison):
-            sink.write(row + b"\n")
+def _write_lines(sink: BinaryIO, _: TableDiff, comparison: Comparison) -> None:
+    sink.writelines(row + b"\n" for row in _json_rows(comparison))
 
 
-def _write_json(path: Path, _: TableDiff, comparison: Comparison) -> None:
-    with path.open("wb") as sink:
-        before = b"[\n"
-        for row in _json_rows(comparison):
-            sink.write(before + row)
-            before = b",\n"
-        sink.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+def _write_json(sink: BinaryIO, _: TableDiff, comparison: Comparison) -> None:
+    before = b"[\n"
+    for row in _json_rows(comparison):
+        sink.write(before + row)
+        before = b",\n"
+    sink.write(b"[]\n" if before == b"[\n" else b"\n]\n")
 
 
-def _write_page(path: Path, diff: TableDiff, comparison: Comparison) -> None:
+def _write_page(sink: BinaryIO, diff: TableDiff, comparison: Comparison) -> None:
     rows = read_cells(comparison.rows(limit=MOST_ROWS_ON_A_PAGE), comparison.compared)
     page = render_page(diff, [row_change(row, comparison.compared) for row in rows])
-    path.write_text(page, encoding="utf-8")
+    sink.write(page.encode())
 
 
-_WRITERS: dict[str, Callable[[Path, TableDiff, Comparison], None]] = {
+_WRITERS: dict[str, Callable[[BinaryIO, TableDiff, Comparison], None]] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
     ".json": _write_json,

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import msgspec
 
-from lin.data.commit import fsync_path
 from lin.errors import OutsideError
+from lin.store.whole import fsync_path
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from lin.config import FILE_NAME
 from lin.data.vacuum import parse_duration
 from lin.errors import ConflictError
 from lin.events import Change, Collect, Event, Register
@@ -33,6 +34,7 @@ from lin.runs.deleted import Deletion, collected_runs, fold_deletions, read_dele
 from lin.store.backend import Unfinished
 from lin.store.removal import Removal
 from lin.store.store import Store
+from lin.store.whole import discard_unfinished
 
 UNFINISHED_FOR = timedelta(days=1)
 """A write that has not grown for so long is taken for broken. One that goes on after all fails, and loses nothing."""
@@ -196,6 +198,7 @@ def _take(project: Project, removal: Removal, found: _Found) -> Collected:
             removal.remove_blob(sha256)
     for write in found.broken:
         removal.discard(write)
+    discard_unfinished(project.root / FILE_NAME)
     return _tell(found, runs, doomed, size, taken=True)
 
 

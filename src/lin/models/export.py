@@ -6,7 +6,6 @@ only when that was asked for, and a folder only if it is a model folder.
 
 import io
 import os
-import shutil
 import stat
 import zipfile
 from pathlib import Path
@@ -22,6 +21,7 @@ from lin.records import digest
 from lin.runs.persist import load_model, pickle_model
 from lin.runs.query import read_run
 from lin.runs.trust import NOBODY, Trust, importing_trusted
+from lin.store.whole import discard_unfinished, whole_folder, write_whole
 
 _FILE_MODE = 0o644
 _FOLDER_MODE = 0o755
@@ -78,6 +78,7 @@ def export_version(
             model = pickle_model(load_model(model, path=version.artifact, trust=trust))
     content = make_content(project, version, read_run(project.store, version.run), model, pickled=pickle)
     try:
+        discard_unfinished(to)
         written = _write_zip(to, content, force) if to.suffix.lower() == ".zip" else _write_folder(to, content, force)
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no folder '{to.parent}'", hint=f"mkdir -p {to.parent}") from error
@@ -98,7 +99,7 @@ def export_version(
 
 
 def _write_folder(to: Path, content: Content, force: bool) -> bool:
-    """Write the folder; tells whether it was not there yet. Where one is replaced, a crash can leave it renamed."""
+    """Write the folder; tells whether it was not there yet."""
     if _is_same(to, content):
         return False
     is_there = os.path.lexists(to) and not _is_empty(to)
@@ -106,20 +107,9 @@ def _write_folder(to: Path, content: Content, force: bool) -> bool:
         raise ConflictError(f"'{to}' is there, and something else", hint="another folder, or --force replaces it")
     if is_there and (to.is_symlink() or not (to / MLMODEL).is_file()):
         raise ConflictError(f"'{to}' is no model folder, so it is not replaced", hint="another folder")
-    new = _beside(to)
-    new.mkdir(_FOLDER_MODE)
-    try:
+    with whole_folder(to, mode=_FOLDER_MODE) as new:
         for name, data in content.files.items():
             _write_file(new / name, data)
-        if is_there:
-            old = _beside(to)
-            to.rename(old)
-            new.rename(to)
-            shutil.rmtree(old)
-        else:
-            new.rename(to)  # in the place of nothing, or of an empty folder
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return True
 
 
@@ -143,11 +133,6 @@ def _write_file(file: Path, data: bytes) -> None:
         sink.write(data)
 
 
-def _beside(to: Path) -> Path:
-    """A new name in the same folder."""
-    return to.with_name(f".lin-export-{os.getpid()}-{os.urandom(4).hex()}")
-
-
 # --- a zip ------------------------------------------------------------------------------------------------------------
 
 
@@ -161,14 +146,10 @@ def _write_zip(to: Path, content: Content, force: bool) -> bool:
             raise ConflictError(f"'{to}' is there, and something else", hint="another name, or --force replaces it")
         if to.is_symlink() or not to.is_file():
             raise ConflictError(f"'{to}' is no file, so it is not replaced", hint="another name")
-    new = _beside(to)
     try:
-        _write_file(new, data)
-        new.replace(to) if force else os.link(new, to)
+        write_whole(to, data, replace=force, mode=_FILE_MODE)
     except FileExistsError as error:
         raise ConflictError(f"'{to}' was written by somebody else just now") from error
-    finally:
-        new.unlink(missing_ok=True)
     return True
 
 

@@ -4,7 +4,6 @@ It is there when it is whole. Its bytes are hashed as they are written, so that 
 reading it again.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from lin.data.cells import column_cells
 from lin.data.parts import HashingFile
 from lin.errors import OutsideError, UsageError
+from lin.store.whole import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,19 +67,15 @@ def open_sink(path: Path) -> Iterator[Sink]:
     import pyarrow as pa
 
     check_output(path)
-    whole = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with whole.open("xb") as stream:
+        with whole_file(path) as stream:
             sink = Sink(HashingFile(stream), path.suffix.lower())
             yield sink
             sink.close()
-        whole.replace(path)
     except pa.ArrowException as error:
         raise UsageError(f"the rows cannot be written to {path}: {error}", hint="write them as .parquet") from error
     except OSError as error:
         raise OutsideError(f"{path} could not be written: {error}") from error
-    finally:
-        whole.unlink(missing_ok=True)
 
 
 def _open_parquet(file: HashingFile, schema: "pa.Schema") -> Any:

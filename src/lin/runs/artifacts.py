@@ -22,6 +22,7 @@ from lin.records import Artifact, digest
 from lin.runs.log import check_artifact_path
 from lin.runs.query import RunInfo
 from lin.store.store import Store
+from lin.store.whole import write_whole
 
 Kind = Literal[
     "image", "page", "text", "table", "document", "sound", "video", "model", "unsafe model", "archive", "data"
@@ -145,7 +146,7 @@ def get_artifact(store: Store, artifact: Artifact, file: Path, *, force: bool = 
             if os.path.lexists(file) and not force:
                 raise ConflictError(f"'{file}' is there, and another file", hint="--force overwrites it")
             file.parent.mkdir(parents=True, exist_ok=True)
-            _write(file, store.blobs.read(artifact.sha256), replace=force)
+            write_whole(file, store.blobs.read(artifact.sha256), replace=force)
     except FileExistsError as error:
         raise ConflictError(f"'{error.filename2 or error.filename}' is there, and another file") from error
     except OSError as error:
@@ -168,20 +169,6 @@ def _place(folder: Path, path: str) -> Path:
     if not file.parent.resolve().is_relative_to(folder.resolve()):
         raise StoreError(f"'{file.parent}' is a link that leads out of '{folder}'", hint="--to another folder")
     return file
-
-
-def _write(file: Path, data: bytes, *, replace: bool) -> None:
-    """Write the file, or in the place of another the whole of it in one step. Raises `OSError`."""
-    new = file.with_name(f".lin-{os.getpid()}-{os.urandom(4).hex()}") if replace else file
-    with new.open("xb") as sink:
-        try:
-            sink.write(data)
-            sink.close()
-            if replace:
-                new.replace(file)
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
 
 
 # --- looking at one ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import msgspec
 from lin.data.profile import Look, TableProfile, profile_version
 from lin.data.tables import Table
 from lin.errors import OutsideError, UsageError
+from lin.store.whole import write_whole
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ def draw_version(
     path = output or Path(f"{table.name}@{look.profile.version}.png")
     data = draw(look)
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise OutsideError(f"'{path}' cannot be written: {error.strerror}") from error
     return Drawn(path=str(path), bytes=len(data), profile=look.profile)

@@ -20,6 +20,7 @@ from lin.runs.run_panels import WIDTH, Picture, draw_head, draw_panels, head_of
 from lin.runs.scatter import LeftOut, picture_scatter, scatter_runs, show_value
 from lin.runs.where import Field, format_field
 from lin.store.store import Store
+from lin.store.whole import write_whole
 
 _DOTS = 150
 """To the inch of a PNG."""
@@ -125,7 +126,7 @@ def _write(path: Path, picture: Picture, columns: Sequence[str], rows: Sequence[
     """Write the picture as a PNG, or with a table of its numbers as a page; returns how many bytes that took."""
     data = page_picture(picture, columns, rows).encode() if path.suffix == ".html" else _picture_png(picture)
     try:
-        return path.write_bytes(data)
+        return write_whole(path, data)
     except OSError as error:
         raise OutsideError(f"'{path}' cannot be written: {error.strerror}") from error
 

@@ -24,6 +24,7 @@ _TEMPORARY = ".tmp-"
 _ANNOUNCED = ".announced"
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
 _PIECE = 1 << 20
 
 
@@ -159,8 +160,11 @@ class LocalBackend:
 
     def discard(self, write: Unfinished) -> None:
         """See `Backend`. Raises as `remove`."""
-        with _removing(f"{write.folder}/{write.name}"), self._inside(write.folder) as descriptor:
-            os.unlink(write.name, dir_fd=descriptor)
+        with _removing(f"{write.folder}/{write.name}".lstrip("/")), self._inside(write.folder) as descriptor:
+            if stat.S_ISDIR(os.stat(write.name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                _remove_tree(descriptor, write.name)  # an index that was being made anew
+            else:
+                os.unlink(write.name, dir_fd=descriptor)
 
     def announce(self, keys: Iterable[str]) -> set[str]:
         """See `Backend`. Raises `OutsideError` when the file system fails."""
@@ -322,11 +326,20 @@ def rename_without_replacing(folder: int, old: str, new: str) -> None:
     Raises:
         FileExistsError: `new` is taken. OSError: the system has no such call; a plain rename would overwrite.
     """
+    _renameat2(folder, old, new, _RENAME_NOREPLACE)
+
+
+def exchange_names(folder: int, one: str, other: str) -> None:
+    """Give two things in a folder each other's name in one step. Raises `OSError`, of the system without that too."""
+    _renameat2(folder, one, other, _RENAME_EXCHANGE)
+
+
+def _renameat2(folder: int, old: str, new: str, flags: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     call = getattr(libc, "renameat2", None)
     if call is None or sys.platform != "linux":
         raise OSError(errno.ENOTSUP, "the file system has neither hard links nor renameat2", new)
-    if call(folder, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE) != 0:
+    if call(folder, os.fsencode(old), folder, os.fsencode(new), flags) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), new)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from lin.errors import StoreError
 from lin.lineage.fsck.reading import Position, Reading
 from lin.records import Record, decode_sealed, digest, encode_sealed
+from lin.store.whole import write_whole
 
 NOTE_EVERY = 5.0
 """In seconds: so much of a reading is lost when it is killed, about."""
@@ -85,15 +86,9 @@ class Memory:
         self.seen = seen
         if self.path is None:
             return
-        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with suppress(OSError):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                fresh.touch(mode=0o600, exist_ok=False)
-                fresh.write_bytes(encode_sealed(seen))
-                fresh.replace(self.path)
-            finally:
-                fresh.unlink(missing_ok=True)
+            write_whole(self.path, encode_sealed(seen), mode=0o600)
 
     def _read(self) -> Seen | None:
         if self.path is None:

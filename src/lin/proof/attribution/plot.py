@@ -12,6 +12,7 @@ from lin.errors import OutsideError, UsageError
 from lin.proof.attribution.answer import Attribution, AxisEffect
 from lin.runs.drawing import BLUE, GREY, INK, LIGHT, ORANGE, Sheet, draw_png, draw_svg, fitted
 from lin.runs.page import frame_page, heading, themed
+from lin.store.whole import write_whole
 
 _WIDTH, _MARGIN, _ROW = 9.6, 0.25, 0.42
 _NAMES, _VALUES = 2.1, 1.9
@@ -41,7 +42,7 @@ def draw_attribution(found: Attribution, path: Path) -> int:
         raise UsageError(f"there is nothing to draw: {found.sentence}")
     data = _page(found).encode() if path.suffix == ".html" else _png(found)
     try:
-        return path.write_bytes(data)
+        return write_whole(path, data)
     except OSError as error:
         raise OutsideError(f"'{path}' cannot be written: {error.strerror}") from error
 
