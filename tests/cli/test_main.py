@@ -168,3 +168,23 @@ def test_another_store_is_used_when_named(lin, built: Path, tmp_path: Path, monk
     monkeypatch.setenv("LIN_STORE", str(tmp_path / "other"))
     assert lin("runs", "--json").json() == []
     assert (built / "lineage.toml").read_text().count("store") == 1
+
+
+INTERRUPTING = '''
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+'''
+
+
+def test_an_interrupt_while_it_starts_is_as_quiet_as_any(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    words = [sys.executable, "-m", "lin", "runs"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
