@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 import lin
 from lin.data.tables import Table, open_table
@@ -138,8 +139,17 @@ def test_what_is_refused_leaves_nothing(here: Project, only: Only, options: dict
 def test_a_table_that_is_declared_or_there_already_is_not_taken_for_another(here: Project) -> None:
     with pytest.raises(ConflictError, match=r"declared with the key \['ID'\], not \['rm'\]"):
         lin.write_table("housing", {"ID": [3], "rm": [1.0]}, key="rm")
+    write_deltalake(here.root / "data/other", FRAME)
+    with pytest.raises(ConflictError, match="a Delta table in data/other that is not declared"):
+        lin.write_table("other", FRAME)
+
+
+def test_a_first_write_that_was_killed_before_the_declaration_is_taken_up(here: Project) -> None:
     text = (here.root / "lineage.toml").read_text()
-    lin.write_table("other", FRAME)
+    lin.write_table("other", FRAME, key="ID")
+    (here.root / "lineage.toml").write_text(text)
+    assert lin.write_table("other", FRAME, key="ID") == 1
+    assert table(here, "other").key == ("ID",)
     (here.root / "lineage.toml").write_text(text)
     with pytest.raises(ConflictError, match="a Delta table in data/other that is not declared"):
         lin.write_table("other", FRAME)

@@ -13,11 +13,12 @@ from lin.config import TableSetting, check_name
 from lin.data.append import append_rows, require_key
 from lin.data.commit import Attribution, has_versions
 from lin.data.diff import TableDiff, diff_versions
-from lin.data.log import Snapshot
+from lin.data.log import DeltaLog, Snapshot
 from lin.data.read import read_pin
 from lin.data.tables import Table, open_table, split_reference
 from lin.data.write import create_table, replace_rows
 from lin.errors import ConflictError, UsageError
+from lin.ids import is_id
 from lin.project import Project, declare_table
 from lin.runs.writes import pin_input, record_write
 from lin.version import __version__
@@ -76,7 +77,8 @@ def write_table(
     """Write rows as the next version of a table, or as version 0 of a new one; returns the version.
 
     The version is an output of the active run, whose id is in the commit; without one it is recorded as a run of its
-    own. A table that `lineage.toml` does not declare is made in `data/NAME` and declared there. An overwrite keeps
+    own. A table that `lineage.toml` does not declare is made in `data/NAME` and declared there; a write that was killed
+    in between is taken up. An overwrite keeps
     the table's columns and may bring more; rows that are appended have exactly its columns, and come last. A key stays
     unique. The version is on disk, and was checked, when this returns.
 
@@ -111,7 +113,7 @@ def _setting(project: Project, name: str, key: list[str]) -> TableSetting:
     declared = project.config.tables.get(check_name(name, "a table"))
     if declared is None:
         made = TableSetting(path=f"data/{name}", key=key)
-        if has_versions(Table(name, project.root / made.path).log):
+        if not _is_free(project, DeltaLog(project.root / made.path, name)):
             raise ConflictError(
                 f"there is a Delta table in {made.path} that is not declared", hint=f"lin add {name} {made.path}"
             )
@@ -122,6 +124,14 @@ def _setting(project: Project, name: str, key: list[str]) -> TableSetting:
             hint=f"leave the key out, or change [tables.{name}] in lineage.toml",
         )
     return declared
+
+
+def _is_free(project: Project, log: DeltaLog) -> bool:
+    """Whether there is no table, or the first version of one whose run was killed before it was declared."""
+    if not has_versions(log):
+        return True
+    run = log.commit(0).info.get("lin.run") if log.head() == 0 else None
+    return isinstance(run, str) and is_id(run) and project.store.runs.has_begun(run)
 
 
 def _as_arrow(rows: Any) -> "pa.Table":
