@@ -286,17 +286,18 @@ def test_a_run_behind_a_model_version_stays_whatever_the_events_say(lab: Lab) ->
 
 def test_broken_writes_go_after_a_day(lab: Lab) -> None:
     run = lab.run("one")
-    for place in ("", "events", f"blobs/{digest(b'shared')[:2]}", f"runs/{day_of(run)}/{run}"):
+    blobs = f"blobs/{digest(b'shared')[:2]}"
+    for place in ("", "events", blobs, "quarantine/20261122T120000Z", f"runs/{day_of(run)}/{run}"):
         for name, days in (("old", 2), ("young", 0.5)):
             path = lab.root / ".lin" / place / f".tmp-7-{name}"
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(exist_ok=True, parents=True)
             path.write_bytes(b"half")
             written = (NOW - timedelta(days=days)).timestamp()
             os.utime(path, (written, written))
     planned, taken = lab.gc(take=False), lab.gc()
     for result in (planned, taken):
-        assert (result.unfinished, result.kept.young_unfinished, result.bytes) == (4, 4, 16)
-    assert sorted(path.name for path in (lab.root / ".lin").rglob(".tmp-*")) == [".tmp-7-young"] * 4
+        assert (result.unfinished, result.kept.young_unfinished, result.bytes) == (5, 5, 20)
+    assert sorted(path.name for path in (lab.root / ".lin").rglob(".tmp-*")) == [".tmp-7-young"] * 5
     assert lab.gc(older_than="1h").unfinished == 0
 
 
@@ -307,6 +308,19 @@ def test_an_index_that_a_kill_left_half_made_goes_too(lab: Lab) -> None:
     os.utime(half, (0, 0))
     assert lab.gc().unfinished == 1
     assert not half.exists()
+
+
+def test_a_commit_that_a_kill_left_half_made_goes_too_when_it_is_old(lab: Lab) -> None:
+    log = lab.root / ".lin/index/_delta_log"
+    log.mkdir(parents=True, exist_ok=True)
+    names = [f"{7:020d}.json{end}" for end in ("#1", "#2", "")]
+    for name in names:
+        (log / name).write_bytes(b"half")
+        os.utime(log / name, (0, 0))
+    os.utime(log / names[1], (NOW.timestamp(), NOW.timestamp()))
+    before = {path.name for path in log.iterdir()}
+    lab.gc()
+    assert before - {path.name for path in log.iterdir()} == {names[0]}
 
 
 def test_settings_that_a_kill_left_half_written_go_too(lab: Lab) -> None:

@@ -4,6 +4,7 @@ delta-rs fsyncs nothing and takes a stale overwrite for a fresh one in places; s
 it was made for, put on disk here, and read again before it is acknowledged.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -47,6 +48,7 @@ _WRITER_FEATURES = {"appendOnly", "invariants", "checkConstraints", "changeDataF
 }
 """The features that ask nothing of a writer where their setting is off, or that delta-rs honours."""
 _NEWEST_WRITER = 7
+_UNFINISHED = re.compile(r"\d{20}\.json#\d+", re.ASCII)
 
 Keys = set[tuple[str, str | None]]
 
@@ -257,6 +259,14 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
+
+
+def discard_unfinished(root: Path, before: float) -> None:
+    """Take away the commits that delta-rs was killed in, if unchanged since `before`: it alone reads such names."""
+    with suppress(OSError):
+        for entry in list((root / "_delta_log").iterdir()):
+            if _UNFINISHED.fullmatch(entry.name) and entry.lstat().st_mtime < before:
+                entry.unlink()
 
 
 # --- after the commit -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ in steps of which each may be the last before a kill, since the next `lin gc` go
 2. Their folders go, each with its `start.json` first.
 3. With the store's announcements held still (`Backend.alone`): what processes have announced is read, then the records
    that are new since the first look or could have grown, and each unneeded blob goes that neither names.
-4. Unfinished writes go that have not grown for a day.
+4. Unfinished writes go that have not grown for a day; so do those of settings, and of commits, which are not counted.
 
 No record loses a blob. Its writer announced the blob before it looked whether it was there, and holds the announcement
 until the record is written. Either the announcement was made before step 3, and then it is seen there, or the record
@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from lin.config import FILE_NAME
+from lin.data.commit import discard_unfinished as discard_unfinished_commits
 from lin.data.vacuum import parse_duration
 from lin.errors import ConflictError
 from lin.events import Change, Collect, Event, Register
@@ -198,8 +199,16 @@ def _take(project: Project, removal: Removal, found: _Found) -> Collected:
             removal.remove_blob(sha256)
     for write in found.broken:
         removal.discard(write)
-    discard_unfinished(project.root / FILE_NAME)
+    _discard_outside(project, (found.ages.now - UNFINISHED_FOR).timestamp())
     return _tell(found, runs, doomed, size, taken=True)
+
+
+def _discard_outside(project: Project, before: float) -> None:
+    """What kills left of settings, and of commits to tables and to the index."""
+    discard_unfinished(project.root / FILE_NAME)
+    tables = [project.root / table.path for table in project.config.tables.values()]
+    for root in (project.store_root / "index", *tables):
+        discard_unfinished_commits(root, before)
 
 
 def _write_event(project: Project, found: _Found) -> list[str]:

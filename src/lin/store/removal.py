@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 
 from lin.ids import day_of, is_id
 from lin.store.backend import Backend, Unfinished
+from lin.store.strays import QUARANTINE
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -58,8 +59,9 @@ class Removal:
         self._backend.remove(_key(sha256))
 
     def unfinished(self, runs: Iterable[str]) -> Iterator[Unfinished]:
-        """Every write that was begun and is not done: of events and blobs, and in the folders of these runs."""
-        for folder in ("", "events", *(f"blobs/{prefix}" for prefix in _PREFIXES)):
+        """Every write that was begun and is not done: of events, blobs, repairs, and in the folders of these runs."""
+        repairs = (f"{QUARANTINE}/{name}" for name in self._backend.list(QUARANTINE))
+        for folder in ("", "events", *(f"blobs/{prefix}" for prefix in _PREFIXES), *repairs):
             yield from self._backend.unfinished(folder)
         for run_id in runs:
             yield from self._backend.unfinished(_folder(run_id))
