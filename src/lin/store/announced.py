@@ -11,6 +11,8 @@ is a minute old: collect there while no other machine records. While no process 
 
 import errno
 import fcntl
+import re
+import stat
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,9 +22,11 @@ from lin.errors import OutsideError
 from lin.store.failpoints import os
 
 _GATE = "gate"
+_LIST = re.compile(r"[0-9a-f]{32}")
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Announcements:
@@ -50,8 +54,18 @@ class Announcements:
         return fresh
 
     def read(self) -> set[str]:
-        """Every key in the list of a process that lives."""
-        return {key for path in self._lists() for key in _read_held(path)}
+        """Every key in the list of a process that lives.
+
+        Raises:
+            OutsideError: a list cannot be read.
+        """
+        try:
+            with _opened(self._folder) as folder:
+                return {key for name in _lists(folder) for key in _read_held(folder, name)}
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise OutsideError(f"cannot read {self._folder}: {error.strerror or error}") from error
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -64,27 +78,38 @@ class Announcements:
             try:
                 if not stack.enter_context(_gate(self._folder, fcntl.LOCK_EX)):
                     raise OutsideError(f"{self._folder} cannot be locked: nobody knows what others record now")
-                for path in self._lists():
-                    _remove_ended(path)
+                folder = stack.enter_context(_opened(self._folder))
+                for name in _lists(folder):
+                    _remove_ended(folder, name)
             except OSError as error:
                 raise OutsideError(f"cannot lock {self._folder}: {error.strerror or error}") from error
             yield
 
-    def _lists(self) -> list[Path]:
-        try:
-            return [path for path in self._folder.iterdir() if path.name != _GATE]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
     def _write(self, lines: bytes) -> None:
         if self._list is None:
-            path = self._folder / os.urandom(16).hex()
-            descriptor = os.open(path, _WRITE | os.O_EXCL | os.O_APPEND, 0o600)
+            name = os.urandom(16).hex()
+            with _opened(self._folder) as folder:
+                descriptor = os.open(name, _WRITE | os.O_EXCL | os.O_APPEND, 0o600, dir_fd=folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            weakref.finalize(self, _withdraw, descriptor, path)
+            weakref.finalize(self, _withdraw, descriptor, self._folder, name)
             self._list = descriptor
         while lines:
             lines = lines[os.write(self._list, lines) :]
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """The folder as a descriptor, if it is no link: what lists it may also remove what it finds."""
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lists(folder: int) -> list[str]:
+    """The names of lists in the open folder; what is called otherwise is none of ours."""
+    return [name for name in os.listdir(folder) if _LIST.fullmatch(name)]
 
 
 @contextmanager
@@ -92,7 +117,8 @@ def _gate(folder: Path, how: int) -> Iterator[bool]:
     """Hold the lock of the gate; tells whether there are locks here at all. Opened anew: forks share an open file."""
     with suppress(FileExistsError):
         folder.mkdir(0o700)
-    descriptor = os.open(folder / _GATE, _WRITE, 0o600)
+    with _opened(folder) as opened:
+        descriptor = os.open(_GATE, _WRITE, 0o600, dir_fd=opened)
     try:
         held = _lock(descriptor, how)
         try:
@@ -114,14 +140,19 @@ def _lock(descriptor: int, how: int) -> bool:
     return True
 
 
-def _read_held(path: Path) -> list[str]:
+def _read_held(folder: int, name: str) -> list[str]:
     """The lines of a list whose process lives. One that cannot be asked for its lock counts as living."""
     try:
-        descriptor = os.open(path, _READ)
+        descriptor = os.open(name, _READ, dir_fd=folder)
     except FileNotFoundError:
         return []
-    with os.fdopen(descriptor, "rb") as file:
-        return [] if _has_ended(descriptor) else file.read().decode("ascii", "replace").splitlines()
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or _has_ended(descriptor):
+            return []
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read().decode("ascii", "replace").splitlines()
+    finally:
+        os.close(descriptor)
 
 
 def _has_ended(descriptor: int) -> bool:
@@ -131,19 +162,20 @@ def _has_ended(descriptor: int) -> bool:
         return False
 
 
-def _remove_ended(path: Path) -> None:
+def _remove_ended(folder: int, name: str) -> None:
     """Remove a list if nobody holds its lock."""
     with suppress(FileNotFoundError):
-        descriptor = os.open(path, _READ)
+        descriptor = os.open(name, _READ, dir_fd=folder)
         try:
-            if _has_ended(descriptor):
-                path.unlink()
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and _has_ended(descriptor):
+                os.unlink(name, dir_fd=folder)
         finally:
             os.close(descriptor)
 
 
-def _withdraw(descriptor: int, path: Path) -> None:
+def _withdraw(descriptor: int, folder: Path, name: str) -> None:
     """Give up a list when its owner ends. While a fork holds it too, it stays."""
     with suppress(OSError):  # what is left is removed by whoever collects next
         os.close(descriptor)
-        _remove_ended(path)
+        with _opened(folder) as opened:
+            _remove_ended(opened, name)

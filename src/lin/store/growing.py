@@ -4,7 +4,6 @@ Bytes that are there do not change: logs are only appended to.
 """
 
 import os
-import stat
 
 from lin.errors import OutsideError
 from lin.ids import day_of
@@ -32,15 +31,12 @@ class GrowingFile:
         if not isinstance(self._backend, LocalBackend):
             return self._backend.read(self._key)[start : start + most] if self.size() > start else b""
         try:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(f"{self._backend.root}/{self._key}", flags)
+            descriptor = self._backend.open_file(self._key)
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise OutsideError(f"cannot read {self._key} in the store: {error.strerror}") from error
+            raise OutsideError(f"cannot read {self._key} in the store: {error.strerror or error}") from error
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OutsideError(f"{self._key} in the store is not a regular file")
             return os.pread(descriptor, most, start)
         finally:
             os.close(descriptor)

@@ -10,8 +10,9 @@ import errno
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -26,6 +27,7 @@ _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _PIECE = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class LocalBackend:
@@ -41,7 +43,8 @@ class LocalBackend:
         """See `Backend`. Raises `OutsideError` when the file system fails: then `key` is absent, or whole."""
         folder, name = self._place(key)
         try:
-            with _Folder(self._make(folder)) as descriptor:
+            self._make(folder)
+            with self._inside(folder) as descriptor:
                 _create(descriptor, name, data)
         except FileExistsError as error:
             raise ObjectExistsError(f"{key} exists already") from error
@@ -62,7 +65,7 @@ class LocalBackend:
     @contextmanager
     def _reading(self, key: str) -> Iterator[BinaryIO]:
         try:
-            with open(_open_regular(self._path(key)), "rb") as file:
+            with open(self.open_file(key), "rb") as file:
                 yield file
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectMissingError(
@@ -73,25 +76,32 @@ class LocalBackend:
         except OSError as error:
             raise _failed("read", key, error) from error
 
+    def open_file(self, key: str) -> int:
+        """Open a file for reading, without waiting and through no link. Raises `OSError`: there is no such file."""
+        folder, name = self._place(key)
+        descriptor = self._enter(folder)
+        try:
+            return _open_regular(descriptor, name)
+        finally:
+            os.close(descriptor)
+
     def size(self, key: str) -> int | None:
         """See `Backend`."""
-        try:
-            return os.lstat(self._path(key)).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        state = self._status(key)
+        return None if state is None else state.st_size
 
     def list(self, folder: str) -> list[str]:
         """See `Backend`."""
         try:
-            return [name for name in os.listdir(self._path(folder)) if name[0] != "."]
+            with self._inside(check_key(folder)) as descriptor:
+                return [name for name in os.listdir(descriptor) if name[0] != "."]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def entries(self, folder: str) -> Sequence[Entry]:
         """See `Backend`. Raises `OutsideError` when the file system fails."""
-        path = self._path(folder) if folder else str(self.root)
         try:
-            with os.scandir(path) as found:
+            with self._inside(folder) as descriptor, os.scandir(descriptor) as found:
                 return [seen for entry in found if (seen := _look(entry)) is not None]
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -101,22 +111,20 @@ class LocalBackend:
     def appender(self, key: str) -> "_FileAppender":
         """See `Backend`. A folder that is there is taken to be on disk: what is logged belongs to what made it."""
         folder, name = self._place(key)
-        path = self._path(folder) if folder else str(self.root)
         try:
-            if not os.path.isdir(path):
+            if not os.path.isdir(f"{self.root}/{folder}"):
                 self._make(folder)
-            with _Folder(path) as descriptor:
+            with self._inside(folder) as descriptor:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                return _FileAppender(os.open(name, flags, 0o600, dir_fd=descriptor), path, key)
+                opened = os.open(name, flags, 0o600, dir_fd=descriptor)
+            return _FileAppender(opened, partial(self._inside, folder), key)
         except OSError as error:
             raise _failed("write", key, error) from error
 
     def changed(self, key: str) -> float | None:
         """See `Backend`."""
-        try:
-            return os.lstat(self._path(key)).st_mtime
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        state = self._status(key)
+        return None if state is None else state.st_mtime
 
     def remove(self, key: str) -> None:
         """See `Backend`. Raises `OutsideError` when the file system refuses, or a folder on the way is a link."""
@@ -132,16 +140,12 @@ class LocalBackend:
 
     def unfinished(self, folder: str) -> Sequence[Unfinished]:
         """See `Backend`."""
-        path = self._path(folder) if folder else str(self.root)
-        try:
-            names = [name for name in os.listdir(path) if name.startswith(_TEMPORARY)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
         found = []
-        for name in names:
-            with suppress(FileNotFoundError):  # it is finished by now
-                state = os.lstat(f"{path}/{name}")
-                found.append(Unfinished(folder, name, state.st_size if state.st_nlink == 1 else 0, state.st_mtime))
+        with suppress(FileNotFoundError, NotADirectoryError), self._inside(folder) as descriptor:
+            for name in (name for name in os.listdir(descriptor) if name.startswith(_TEMPORARY)):
+                with suppress(FileNotFoundError):  # it is finished by now
+                    state = os.lstat(name, dir_fd=descriptor)
+                    found.append(Unfinished(folder, name, state.st_size if state.st_nlink == 1 else 0, state.st_mtime))
         return found
 
     def move(self, folder: str, name: str, to: str) -> None:
@@ -184,8 +188,18 @@ class LocalBackend:
         with self._announcements.alone():
             yield
 
-    def _path(self, key: str) -> str:
-        return f"{self.root}/{check_key(key)}"
+    def _status(self, key: str) -> os.stat_result | None:
+        folder, name = self._place(key)
+        try:
+            descriptor = self._enter(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return os.lstat(name, dir_fd=descriptor)
+        except FileNotFoundError:
+            return None
+        finally:
+            os.close(descriptor)
 
     def _place(self, key: str) -> tuple[str, str]:
         folder, _, name = check_key(key).rpartition("/")
@@ -193,46 +207,63 @@ class LocalBackend:
 
     @contextmanager
     def _inside(self, folder: str) -> Iterator[int]:
-        """`folder` as a descriptor, opened step by step so that no link leads out of the store."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        with ExitStack() as opened:
-            descriptor = os.open(self.root, flags)
-            opened.callback(os.close, descriptor)
-            for step in folder.split("/") if folder else []:
-                descriptor = os.open(step, flags | os.O_NOFOLLOW, dir_fd=descriptor)
-                opened.callback(os.close, descriptor)
+        """`folder` as a descriptor, as long as it is needed."""
+        descriptor = self._enter(folder)
+        try:
             yield descriptor
+        finally:
+            os.close(descriptor)
 
-    def _make(self, folder: str) -> str:
-        """The path of `folder`, made and made durable if this process has not seen it yet."""
-        path = f"{self.root}/{folder}" if folder else str(self.root)
-        if path not in self._durable:
-            parent = self._make(folder.rpartition("/")[0]) if folder else os.path.dirname(path)
+    def _enter(self, folder: str) -> int:
+        """Open `folder` step by step, so that no link leads out of the store, whoever swaps one in meanwhile."""
+        descriptor = os.open(self.root, _FOLDER)
+        for step in folder.split("/") if folder else ():
+            try:
+                inner = os.open(step, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _make(self, folder: str) -> None:
+        """Make `folder` and make it durable, if this process has not seen it yet."""
+        if folder in self._durable:
+            return
+        if folder:
+            above, name = self._place(folder)
+            self._make(above)
+            with self._inside(above) as descriptor:
+                _make_folder(descriptor, name)
+        else:
+            parent = os.path.dirname(self.root)
             if not os.path.isdir(parent):
                 os.makedirs(parent, exist_ok=True)
-            with suppress(FileExistsError):  # whoever made it may have been killed before its fsync: ours follows
-                os.mkdir(path, 0o700)
             with _Folder(parent) as descriptor:
-                os.fsync(descriptor)
-            self._durable.add(path)
-        return path
+                _make_folder(descriptor, self.root.name)
+        self._durable.add(folder)
+
+
+def _make_folder(parent: int, name: str) -> None:
+    with suppress(FileExistsError):  # whoever made it may have been killed before its fsync: ours follows
+        os.mkdir(name, 0o700, dir_fd=parent)
+    os.fsync(parent)
 
 
 class _NotRegularError(OSError):
     """A link, a folder or a special file."""
 
 
-def _open_regular(path: str) -> int:
+def _open_regular(folder: int, name: str) -> int:
     """Open a file for reading, without waiting. Raises `_NotRegularError`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, or a socket
-            raise _NotRegularError from error
+            raise _NotRegularError("it is not a regular file") from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise _NotRegularError
+        raise _NotRegularError("it is not a regular file")
     return descriptor
 
 
@@ -254,7 +285,7 @@ class _Folder:
         self.path = path
 
     def __enter__(self) -> int:
-        self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.descriptor = os.open(self.path, _FOLDER)
         return self.descriptor
 
     def __exit__(self, *_: object) -> None:
@@ -262,7 +293,7 @@ class _Folder:
 
 
 class _FileAppender:
-    def __init__(self, descriptor: int, folder: str, key: str) -> None:
+    def __init__(self, descriptor: int, folder: Callable[[], AbstractContextManager[int]], key: str) -> None:
         self._descriptor = descriptor
         self._folder = folder
         self._key = key
@@ -278,7 +309,7 @@ class _FileAppender:
     def sync(self) -> None:
         try:
             os.fsync(self._descriptor)
-            with _Folder(self._folder) as folder:
+            with self._folder() as folder:
                 os.fsync(folder)
         except OSError as error:
             raise _failed("write", self._key, error) from error
