@@ -27,8 +27,8 @@ def root(tmp_path: Path) -> Path:
     names = ("start.json", "log.jsonl", "output.log", "run.json")
     for key in [".gitignore", "events/000000000001.json", f"blobs/ab/{SHA256}", *(f"{DAY}/{RUN}/{n}" for n in names)]:
         make(root, key)
-    for folder in ("index", "quarantine", ".announced"):
-        make(root, f"{folder}/whatever")
+    for key in ("index/whatever", "quarantine/whatever", ".announced/gate", f".announced/{RUN}"):
+        make(root, key)
     return root
 
 
@@ -53,6 +53,7 @@ def test_what_lin_put_there_is_none(root: Path) -> None:
     "key",
     [
         "notes.txt",
+        ".announced/notes.txt",
         ".hidden",
         "events/000000000002.json.bak",
         "events/2.json",

@@ -4,6 +4,7 @@ Each commit carries a note that says what the table holds, so that opening it ta
 else's commit has no note, and a damaged table is no table: in both cases the rows are written anew.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
+from lin.data.files import open_log_file
 from lin.errors import OutsideError
 from lin.store.whole import fsync_path
 
@@ -35,14 +37,21 @@ class _First(msgspec.Struct):
 def read_note(root: Path) -> tuple[int, str] | None:
     """The newest version of the derived table in `root` and its note; None where there is none to believe."""
     log = root / "_delta_log"
+    if root.is_symlink() or log.is_symlink():
+        return None
     try:
         name = max((entry.name for entry in log.iterdir() if _COMMIT.fullmatch(entry.name)), default="")
-        first = (log / name).read_bytes().partition(b"\n")[0] if name else b"{}"
+        first = _read_first_line(log, name) if name else b"{}"
         info = msgspec.json.decode(first, type=_First).commit_info
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     note = info.get(NOTE)
     return (int(name[:20]), note) if isinstance(note, str) else None
+
+
+def _read_first_line(log: Path, name: str) -> bytes:
+    with open_log_file(log, name) as file:
+        return file.readline()
 
 
 def append_rows(root: Path, version: int, rows: "pa.Table", note: Callable[[str], str]) -> bool:
@@ -72,14 +81,22 @@ def _put_in_place(fresh: Path, root: Path) -> bool:
     """Give the new table the name of the old one, which goes. A reader of the old one finds its files gone."""
     old = root.with_name(f".tmp-{root.name}-{uuid4().hex}")
     try:
-        if root.exists():
+        if os.path.lexists(root):
             root.rename(old)
         fresh.rename(root)
     except OSError:
         return False  # another process did the same between the two renames
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        _discard(old)
     return True
+
+
+def _discard(old: Path) -> None:
+    """Remove what was a table, or whatever somebody put in the place of one: a link goes, and not what it leads to."""
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
 
 
 def _commit(

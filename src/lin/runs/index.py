@@ -6,7 +6,9 @@ it lacks. Delete it, damage it, write to it with another engine: it is made anew
 """
 # ruff: noqa: S608 - the queries are made of texts of ours and of `compile_filter`, which binds every foreign value
 
+import os
 import re
+import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -229,9 +231,15 @@ def open_index(root: Path) -> Index:
             note = msgspec.json.decode(found[1], type=Note)
         except msgspec.MsgspecError:
             note = Note(format="")
-        if note.format == FORMAT and all(map(_FILE.fullmatch, note.files)):
+        if note.format == FORMAT and all(_is_ours(root, name) for name in note.files):
             return Index(root, found[0], note)
     return Index(root, -1, Note())
+
+
+def _is_ours(root: Path, name: str) -> bool:
+    """Whether a file that a note names may be read: DuckDB would follow a link, and wait at a pipe."""
+    path = root / name
+    return _FILE.fullmatch(name) is not None and not (os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode))
 
 
 def _sum_up(names: Collection[str]) -> Day:

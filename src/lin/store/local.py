@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from lin.errors import OutsideError
+from lin.errors import OutsideError, StoreError
 from lin.store.announced import Announcements
 from lin.store.backend import Entry, ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
 from lin.store.failpoints import os
@@ -91,12 +91,16 @@ class LocalBackend:
         return None if state is None else state.st_size
 
     def list(self, folder: str) -> list[str]:
-        """See `Backend`."""
+        """See `Backend`. Raises `StoreError` where a link or a file lies in place of a folder: that is not empty."""
         try:
             with self._inside(check_key(folder)) as descriptor:
                 return [name for name in os.listdir(descriptor) if name[0] != "."]
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return []
+        except NotADirectoryError as error:
+            raise StoreError(f"{folder} in the store is no folder", hint="lin fsck") from error
+        except OSError as error:
+            raise _failed("list", folder, error) from error
 
     def entries(self, folder: str) -> Sequence[Entry]:
         """See `Backend`. Raises `OutsideError` when the file system fails."""
@@ -176,7 +180,7 @@ class LocalBackend:
             self._make("")
             return self._announcements.add([check_key(key) for key in keys])
         except OSError as error:
-            raise _failed("announce a write", "to", error) from error
+            raise _failed("write", _ANNOUNCED, error) from error
 
     def announced(self) -> set[str]:
         """See `Backend`."""
@@ -230,7 +234,7 @@ class LocalBackend:
         if folder in self._durable:
             return
         if folder:
-            above, name = self._place(folder)
+            above, _, name = folder.rpartition("/")
             self._make(above)
             with self._inside(above) as descriptor:
                 _make_folder(descriptor, name)

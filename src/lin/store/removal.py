@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 
+from lin.errors import StoreError
 from lin.ids import day_of, is_id
 from lin.store.backend import Backend, Unfinished
 from lin.store.strays import QUARANTINE
@@ -24,9 +25,17 @@ class Removal:
         self._backend = backend
 
     def runs(self) -> Iterator[str]:
-        """The ids of all runs that have a folder, whatever is in it."""
+        """The ids of all runs that have a folder, whatever is in it.
+
+        Raises:
+            StoreError: a link or a file lies in place of such a folder, so that nobody knows what the run needs.
+        """
         for day in self._days():
-            yield from (name for name in self._backend.list(f"runs/{day}") if is_id(name) and day_of(name) == day)
+            for name, kind, _ in self._backend.entries(f"runs/{day}"):
+                if is_id(name) and day_of(name) == day:
+                    if kind != "folder":
+                        raise StoreError(f"runs/{day}/{name} in the store is no folder", hint="lin fsck")
+                    yield name
 
     def run_bytes(self, run_id: str) -> int:
         """How many bytes lie in the run's folder."""

@@ -1,7 +1,7 @@
 """What does not belong in a store: files and folders that lin did not put there, and links in place of its own.
 
-No link is followed. The index and what processes announce are derived, and looked at no closer; writes that were never
-finished are counted, for a kill leaves them.
+No link is followed. The index is derived, and looked at no closer; writes that were never finished are counted, for a
+kill leaves them.
 """
 
 import re
@@ -15,6 +15,7 @@ from lin.store.fsck import DAY, EVENT, EVENTS, PREFIX, Fault, folders_in, list_r
 from lin.store.runs import LOG, OUTPUT
 
 QUARANTINE = "quarantine"
+_ANNOUNCED = ".announced"
 RUN_FILES = frozenset({"start.json", "run.json", LOG, OUTPUT})
 _ROOT = {
     "store.json": "file",
@@ -24,10 +25,11 @@ _ROOT = {
     "blobs": "folder",
     "index": "folder",
     QUARANTINE: "folder",
-    ".announced": "folder",
+    _ANNOUNCED: "folder",
 }
 _UNFINISHED = re.compile(r"\.tmp-.+|\.nfs[0-9a-f]+")
 _UNFINISHED_ROOT = re.compile(r"\.tmp-.+|\.nfs[0-9a-f]+|\.\.gitignore\.\d+")
+_LIST = re.compile(r"gate|[0-9a-f]{32}")
 _KINDS = {"file": "a file", "folder": "a folder", "other": "a link or a special file"}
 
 
@@ -49,7 +51,8 @@ def find_strays(backend: Backend) -> Strays:
         if _is_unfinished(path, entry):
             unfinished += 1
         elif entry.kind != expected:
-            faults.append(_stray(path, entry, expected))
+            is_derived = path.partition("/")[0] == _ANNOUNCED  # it can go: lin makes it again
+            faults.append(_stray(path, entry, None if is_derived else expected))
     if exposed:
         more = f", and to {len(exposed) - 1} more" if exposed[1:] else ""
         what = f"everybody on this machine may write to it{more}"
@@ -73,6 +76,8 @@ def _entries(backend: Backend) -> Iterator[tuple[str, Entry, str | None]]:
     for prefix in folders_in(backend, "blobs", PREFIX):
         names = re.compile(prefix + r"[0-9a-f]{62}")
         yield from _in(backend, f"blobs/{prefix}", partial(_file_if, names))
+    if _ANNOUNCED in real:
+        yield from _in(backend, _ANNOUNCED, partial(_file_if, _LIST))
     if "runs" in real:
         yield from _in(backend, "runs", partial(_folder_if, DAY))
     for day in folders_in(backend, "runs", DAY):
