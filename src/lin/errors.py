@@ -3,6 +3,7 @@
 The library raises these and never prints; `lin.cli.main` turns them into one line and a code.
 """
 
+import errno
 from enum import IntEnum
 from typing import Self
 
@@ -82,6 +83,21 @@ class NotReproducibleError(LinError):
     """A run cannot be re-run; the message lists what is missing."""
 
     exit_code = ExitCode.NOT_REPRODUCIBLE
+
+
+_HINTS = {
+    "free some space and run the command again": {errno.ENOSPC, errno.EDQUOT},
+    "check who owns it and whether its disk is read-only": {errno.EACCES, errno.EPERM, errno.EROFS},
+    "a file may not grow so large here: look at `ulimit -f` and at the file system": {errno.EFBIG},
+    "close other files, or allow more: `ulimit -n`": {errno.EMFILE, errno.ENFILE},
+    "look at the disk: dmesg, smartctl": {errno.EIO},
+}
+
+
+def refused(what: str, error: OSError) -> OutsideError:
+    """What to raise where the system refused: `what` could not be done, why, and what helps."""
+    hint = next((hint for hint, codes in _HINTS.items() if error.errno in codes), None)
+    return OutsideError(f"{what}: {error.strerror or error}", hint=hint)
 
 
 def nearest(word: str, known: "list[str]", *, instead: str) -> str:

@@ -23,7 +23,7 @@ from lin.config import (
     parse_config,
     read_config,
 )
-from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
+from lin.errors import ConflictError, NotFoundError, UsageError, refused
 from lin.store.failpoints import os
 from lin.store.signatures import Notary, Signers, parse_vouched
 from lin.store.store import Store, create_store, local_backend, open_store
@@ -89,6 +89,13 @@ class Project:
         return Path(os.path.relpath(place, self.store_root.resolve())).as_posix()
 
 
+def _read(path: Path) -> Config:
+    try:
+        return read_config(path)
+    except OSError as error:
+        raise refused(f"cannot read {path}", error) from error
+
+
 def find_root(start: Path) -> Path | None:
     """The nearest folder at or above `start` that has a `lineage.toml`."""
     return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
@@ -107,7 +114,7 @@ def open_project(start: Path, *, store: str | None = None) -> Project:
     root = find_root(start)
     if root is None and store is None:
         raise NotFoundError(f"there is no {FILE_NAME} in {start} or above it", hint="lin init")
-    config = read_config(root / FILE_NAME) if root else Config(project=ProjectSetting(name=start.name))
+    config = _read(root / FILE_NAME) if root else Config(project=ProjectSetting(name=start.name))
     backend = local_backend(store, start) if store else local_backend(config.project.store, root or start)
     project = Project(
         root=root or start,
@@ -145,7 +152,7 @@ def create_project(folder: Path, *, name: str | None = None, store: str | None =
         setting = {"project": {"name": check_name(name or _tame(folder.resolve().name), "a project")}}
         setting["project"]["store"] = store or ".lin"
         _write(path, _toml(setting) + STARTER, replace=False)
-    config = read_config(path)
+    config = _read(path)
     if name not in {None, config.project.name}:
         raise ConflictError(
             f"{FILE_NAME} here names the project '{config.project.name}', not '{name}'", hint="change the name there"
@@ -256,4 +263,4 @@ def _write(path: Path, text: str, *, replace: bool) -> None:
     except FileExistsError as error:
         raise ConflictError(f"{path} was written by another process just now") from error
     except OSError as error:
-        raise OutsideError(f"cannot write {path}: {error.strerror}") from error
+        raise refused(f"cannot write {path}", error) from error

@@ -32,6 +32,7 @@ SHARED = {
     "raw",
     "run_view",
     "status_view",
+    "streams",
     "writers",
     "attribution",
     "consent",
@@ -170,7 +171,7 @@ def test_another_store_is_used_when_named(lin, built: Path, tmp_path: Path, monk
     assert (built / "lineage.toml").read_text().count("store") == 1
 
 
-INTERRUPTING = '''
+INTERRUPTING = """
 import os, signal, sys
 
 class Interrupting:
@@ -179,7 +180,7 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())
-'''
+"""
 
 
 def test_an_interrupt_while_it_starts_is_as_quiet_as_any(tmp_path: Path):

@@ -4,6 +4,7 @@ A command is the function of the same name in the module of the same name. Only 
 so that start-up does not grow with the number of commands.
 """
 
+import errno
 import gc
 import importlib
 import os
@@ -13,7 +14,8 @@ from typing import NoReturn
 
 import typer
 
-from lin.errors import ExitCode, LinError, UsageError, nearest
+from lin.cli.streams import open_missing, settle, tell
+from lin.errors import ExitCode, LinError, OutsideError, UsageError, nearest, refused
 from lin.version import __version__
 
 COMMANDS = {
@@ -71,16 +73,20 @@ TAKES_PROGRAM = "run"
 """The command after which `--` starts a program's own command line."""
 
 
+_OUR_FAULT = {None, errno.EFAULT, errno.EINVAL}
+"""What the system answers to a program that asks wrongly. All else is about a disk, a file or a limit."""
+
+
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run `lin` with these arguments (default: the process's own) and exit with the code of `lin.errors.ExitCode`."""
     if argv is None:
         gc.set_threshold(_OBJECTS)
+        open_missing()
     arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
-    if arguments[0] == "--version":
-        sys.stdout.write(f"lin {__version__}\n")
-        sys.exit(ExitCode.OK)
     own, program = _split_program(arguments)
     try:
+        if arguments[0] == "--version":
+            _show_version()
         # not standalone: typer raises what it has to say, and returns the code of a `typer.Exit`
         app = build_app(own, is_process=argv is None)
         own = [ALONE.get((_asked(own), word), word) for word in own]
@@ -92,8 +98,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except Exception as error:
         if os.environ.get("LIN_DEBUG"):
             raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        sys.exit(_report(LinError(f"this is a bug in lin: {what}", hint="LIN_DEBUG=1 shows where")))
+        sys.exit(_report(_name_failure(error)))
+    finally:
+        settle()
 
 
 def build_app(arguments: list[str], *, is_process: bool = False) -> typer.Typer:
@@ -138,6 +145,13 @@ def word_of(name: str) -> str:
     return f"{name}_" if iskeyword(name) else name
 
 
+def _show_version() -> NoReturn:
+    from lin.cli.printing import write
+
+    write(f"lin {__version__}\n".encode())
+    sys.exit(ExitCode.OK)
+
+
 def _root(*, version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
     """Only so that `lin` is a group of commands and `lin --help` shows `--version`."""
 
@@ -177,12 +191,27 @@ def _split_program(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _report(error: LinError) -> ExitCode:
+    """Tell of it on stderr."""
     from lin.cli.printing import safe
 
     message, pointer = _split_pointer(error.message)
     hint = f" (hint: {safe(error.hint)})" if error.hint else ""
-    sys.stderr.write("\n".join([f"error: {safe(message)}{hint}", *map(safe, pointer)]) + "\n")
+    tell("\n".join([f"error: {safe(message)}{hint}", *map(safe, pointer)]) + "\n")
     return error.exit_code
+
+
+def _name_failure(error: Exception) -> LinError:
+    """What no edge translated: the system refused something, or it is a bug."""
+    if isinstance(error, OSError) and error.errno not in _OUR_FAULT:
+        return refused(f"cannot use {_name_file(error)}", error)
+    if isinstance(error, MemoryError):
+        return OutsideError("there is not enough memory for this")
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return LinError(f"this is a bug in lin: {what}", hint="LIN_DEBUG=1 shows where")
+
+
+def _name_file(error: OSError) -> str:
+    return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
 
 
 def _split_pointer(message: str) -> tuple[str, list[str]]:

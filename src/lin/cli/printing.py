@@ -3,12 +3,13 @@
 Whatever comes from data, files or other people may hold terminal escapes or markup: `safe` takes their power.
 """
 
-import os
 import sys
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from lin.cli.streams import drop, tell
 from lin.errors import OutsideError
 from lin.numbers import to_json
 
@@ -31,7 +32,7 @@ def emit(result: Any, view: "Callable[[Any], Iterable[RenderableType]]", *, as_j
         data = _escape_json(encode_in_full(result).decode()).encode()
     else:
         data = _render(view(result)).encode(sys.stdout.encoding, "backslashreplace")
-    _write(data)
+    write(data)
 
 
 def emit_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -43,7 +44,7 @@ def emit_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([safe(name) for name in columns])
     writer.writerows([_csv_cell(value) for value in row] for row in rows)
-    _write(text.getvalue().encode())
+    write(text.getvalue().encode())
 
 
 def _csv_cell(value: object) -> str:
@@ -54,21 +55,27 @@ def _csv_cell(value: object) -> str:
     return safe(value.isoformat() if isinstance(value, datetime) else value)
 
 
-def _write(data: bytes) -> None:
-    try:
+def write(data: bytes) -> None:
+    """Write to stdout. A reader that leaves early is no error. Raises `OutsideError`."""
+    with _writing():
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        # what is left in the buffer goes nowhere, so that the flush at exit does not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             raise OutsideError(f"the result cannot be written to stdout: {error.strerror}") from error
 
 
 def _render(parts: "Iterable[RenderableType]") -> str:
     console = console_for(stderr=False)
-    with console.capture() as captured:
+    with _writing(), console.capture() as captured:  # at the end of a capture rich writes, if only nothing
         for part in parts:
             console.print(part if not isinstance(part, str) else line(part))
     return "\n".join(text.rstrip(" ") for text in captured.get().split("\n"))
@@ -76,7 +83,7 @@ def _render(parts: "Iterable[RenderableType]") -> str:
 
 def note(message: str) -> None:
     """Tell something on stderr."""
-    sys.stderr.write(f"{safe(message)}\n")
+    tell(f"{safe(message)}\n")
 
 
 def console_for(*, stderr: bool) -> "Console":

@@ -5,12 +5,12 @@ character is shown as an escape, and so is what is no UTF-8.
 """
 
 import codecs
-import os
 import re
 import sys
 from collections.abc import Iterable
 
 from lin.cli.printing import safe
+from lin.cli.streams import drop
 from lin.errors import OutsideError
 
 _BEGUN = re.compile(r"\x1b(?:\[[0-9;]{0,40})?\Z")
@@ -62,7 +62,7 @@ def pour(pieces: Iterable[bytes]) -> int:
             if text:
                 _write(_encode(text.finish()))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit fails no more
+        drop(sys.stdout)
     return poured
 
 
@@ -77,4 +77,5 @@ def _write(data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        drop(sys.stdout)
         raise OutsideError(f"the output cannot be written to stdout: {error.strerror}") from error

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from lin.errors import OutsideError, StoreError
+from lin.errors import OutsideError, StoreError, refused
 from lin.store.announced import Announcements
 from lin.store.backend import Entry, ObjectExistsError, ObjectMissingError, Unfinished, check_key, chunks
 from lin.store.failpoints import os
@@ -143,13 +143,19 @@ class LocalBackend:
             _remove_tree(descriptor, name)
 
     def unfinished(self, folder: str) -> Sequence[Unfinished]:
-        """See `Backend`."""
+        """See `Backend`. Raises `OutsideError` when the file system fails."""
         found = []
-        with suppress(FileNotFoundError, NotADirectoryError), self._inside(folder) as descriptor:
-            for name in (name for name in os.listdir(descriptor) if name.startswith(_TEMPORARY)):
-                with suppress(FileNotFoundError):  # it is finished by now
-                    state = os.lstat(name, dir_fd=descriptor)
-                    found.append(Unfinished(folder, name, state.st_size if state.st_nlink == 1 else 0, state.st_mtime))
+        try:
+            with self._inside(folder) as descriptor:
+                for name in (name for name in os.listdir(descriptor) if name.startswith(_TEMPORARY)):
+                    with suppress(FileNotFoundError):  # it is finished by now
+                        state = os.lstat(name, dir_fd=descriptor)
+                        size = state.st_size if state.st_nlink == 1 else 0
+                        found.append(Unfinished(folder, name, size, state.st_mtime))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _failed("list", folder or "the root", error) from error
         return found
 
     def move(self, folder: str, name: str, to: str) -> None:
@@ -180,7 +186,7 @@ class LocalBackend:
             self._make("")
             return self._announcements.add([check_key(key) for key in keys])
         except OSError as error:
-            raise _failed("write", _ANNOUNCED, error) from error
+            raise refused("cannot tell others of a write to the store", error) from error
 
     def announced(self) -> set[str]:
         """See `Backend`."""
@@ -195,15 +201,12 @@ class LocalBackend:
     def _status(self, key: str) -> os.stat_result | None:
         folder, name = self._place(key)
         try:
-            descriptor = self._enter(folder)
+            with self._inside(folder) as descriptor:
+                return os.lstat(name, dir_fd=descriptor)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        try:
-            return os.lstat(name, dir_fd=descriptor)
-        except FileNotFoundError:
-            return None
-        finally:
-            os.close(descriptor)
+        except OSError as error:
+            raise _failed("look at", key, error) from error
 
     def _place(self, key: str) -> tuple[str, str]:
         folder, _, name = check_key(key).rpartition("/")
@@ -280,6 +283,15 @@ def _look(entry: "os.DirEntry[str]") -> Entry | None:
     kind: Literal["file", "folder", "other"]
     kind = "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "other"
     return Entry(entry.name, kind, kind != "other" and bool(mode & stat.S_IWOTH))
+
+
+def _look_at_unfinished(path: str, folder: str, name: str) -> Unfinished | None:
+    """What it is; None if it is finished by now."""
+    try:
+        state = os.lstat(f"{path}/{name}")
+    except FileNotFoundError:
+        return None
+    return Unfinished(folder, name, state.st_size if state.st_nlink == 1 else 0, state.st_mtime)
 
 
 class _Folder:
@@ -406,9 +418,4 @@ def _unlink(folder: int, name: str) -> None:
 
 
 def _failed(verb: str, key: str, error: OSError) -> OutsideError:
-    hint = None
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        hint = "free some space and run the command again"
-    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        hint = "check who owns the store and whether its disk is read-only"
-    return OutsideError(f"cannot {verb} {key} in the store: {error.strerror or error}", hint=hint)
+    return refused(f"cannot {verb} {key} in the store", error)
