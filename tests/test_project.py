@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -73,6 +74,37 @@ def test_a_table_is_declared_at_the_end_and_comments_stay(tmp_path: Path) -> Non
     assert path.read_text() == text
     with pytest.raises(ConflictError, match="declares table 'housing' otherwise"):
         declare_table(open_project(tmp_path), "housing", TableSetting(path="elsewhere"))
+
+
+def _declare(root: Path, number: int) -> None:
+    project = open_project(root)
+    for turn in range(5):
+        project = declare_table(project, f"t{number}.{turn}", TableSetting(path=f"data/{number}.{turn}"))
+
+
+def test_what_others_declare_meanwhile_stays(tmp_path: Path) -> None:
+    create_project(tmp_path, name="p")
+    stale = open_project(tmp_path)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_declare, args=(tmp_path, number)) for number in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    declared = {f"t{number}.{turn}" for number in range(4) for turn in range(5)}
+    assert open_project(tmp_path).config.tables.keys() == declared
+    assert declare_table(stale, "last", TableSetting(path="last")).config.tables.keys() == declared | {"last"}
+    with pytest.raises(ConflictError, match=r"declares table 't0\.0' otherwise"):
+        declare_table(stale, "t0.0", TableSetting(path="elsewhere"))
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_hindrance(tmp_path: Path) -> None:
+    create_project(tmp_path, name="p")
+    left = tmp_path / f".lineage.toml.{os.getpid()}"
+    left.write_text("half of")
+    declare_table(open_project(tmp_path), "t", TableSetting(path="data/t"))
+    assert not left.exists()
+    assert [*open_project(tmp_path).config.tables] == ["t"]
 
 
 def test_a_file_that_cannot_be_extended_is_left_alone(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ In a re-run the project lies in a scratch folder that stands for the root of the
 for the one that is left without the folder in front, and records name that one.
 """
 
+import fcntl
 import getpass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -169,29 +171,46 @@ def create_project(folder: Path, *, name: str | None = None, store: str | None =
 def declare_table(project: Project, name: str, setting: TableSetting) -> Project:
     """Add `[tables.NAME]` at the end of `lineage.toml`, leaving the rest of the file as it is.
 
+    What other processes declared meanwhile stays: one at a time reads the file and writes it.
+
     Raises:
         ConflictError: the file declares that table otherwise.
     """
-    declared = project.config.tables.get(check_name(name, "a table"))
-    if declared == setting:
+    if project.config.tables.get(check_name(name, "a table")) == setting:
         return project
-    if declared is not None:
-        raise ConflictError(
-            f"{FILE_NAME} declares table '{name}' otherwise: path = '{declared.path}', key = {declared.key}",
-            hint=f"change [tables.{name}] there, or leave out the option",
-        )
     path = project.root / FILE_NAME
-    section: dict[str, object] = {"path": setting.path}
-    if setting.key:
-        section["key"] = setting.key
-    if setting.order:
-        section["order"] = setting.order
-    text = path.read_text() if path.exists() else _toml({"project": {"name": project.config.project.name}})
-    extended = text.rstrip("\n") + "\n\n" + _toml({"tables": {name: section}})
-    config = parse_config(extended)  # before it is written: an inline `tables = {…}` cannot be extended
-    _write(path, extended, replace=True)
-    declared_too = replace(project, config=config)
-    return declared_too if project.scratch is None else in_scratch(declared_too, project.scratch)
+    with _declaring(project.root):
+        text = path.read_text() if path.exists() else _toml({"project": {"name": project.config.project.name}})
+        declared = _configured(project, parse_config(text)).config.tables.get(name)
+        if declared is not None and declared != setting:
+            raise ConflictError(
+                f"{FILE_NAME} declares table '{name}' otherwise: path = '{declared.path}', key = {declared.key}",
+                hint=f"change [tables.{name}] there, or leave out the option",
+            )
+        if declared is None:
+            section = {"path": setting.path} | {k: v for k in ("key", "order") if (v := getattr(setting, k))}
+            text = text.rstrip("\n") + "\n\n" + _toml({"tables": {name: section}})
+            parse_config(text)  # before it is written: an inline `tables = {…}` cannot be extended
+            _write(path, text, replace=True)
+    return _configured(project, parse_config(text))
+
+
+@contextmanager
+def _declaring(folder: Path) -> Iterator[None]:
+    """Keep other processes from declaring, where folders can be locked; the lock goes with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # NFS, say: there one at a time has to declare
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _configured(project: Project, config: Config) -> Project:
+    """The project with what `lineage.toml` says now."""
+    now = replace(project, config=config)
+    return now if project.scratch is None else in_scratch(now, project.scratch)
 
 
 def current_actor() -> str:
