@@ -1,7 +1,9 @@
 """Tables from Python: what is read is pinned and checked, what is written is a version with the run's id in it."""
 
+import gc
 import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +14,8 @@ from deltalake import write_deltalake
 import lin
 from lin.data.tables import Table, open_table
 from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
+from lin.lineage.collect import collect
+from lin.lineage.delete import delete_runs
 from lin.project import Project, open_project
 from lin.runs.query import RunInfo, list_runs
 
@@ -144,17 +148,6 @@ def test_a_table_that_is_declared_or_there_already_is_not_taken_for_another(here
         lin.write_table("other", FRAME)
 
 
-def test_a_first_write_that_was_killed_before_the_declaration_is_taken_up(here: Project) -> None:
-    text = (here.root / "lineage.toml").read_text()
-    lin.write_table("other", FRAME, key="ID")
-    (here.root / "lineage.toml").write_text(text)
-    assert lin.write_table("other", FRAME, key="ID") == 1
-    assert table(here, "other").key == ("ID",)
-    (here.root / "lineage.toml").write_text(text)
-    with pytest.raises(ConflictError, match="a Delta table in data/other that is not declared"):
-        lin.write_table("other", FRAME)
-
-
 def test_a_table_that_is_declared_and_not_there_is_made_where_it_says(here: Project, tmp_path: Path) -> None:
     with (here.root / "lineage.toml").open("a") as file:
         file.write(f'\n[tables.far]\npath = "{tmp_path / "far"}"\nkey = ["ID"]\n')
@@ -175,3 +168,29 @@ def test_two_versions_are_compared_and_show_in_a_notebook() -> None:
     assert lin.diff_table("scored", 0, 0).identical
     with pytest.raises(NotFoundError, match="no version 7"):
         lin.diff_table("scored", 0, 7)
+
+
+def test_a_write_that_was_cut_off_before_its_declaration_is_gone_on_with(here: Project) -> None:
+    declarations = (here.root / "lineage.toml").read_text()
+    assert lin.write_table("new", {"ID": [1]}, key="ID") == 0
+    (here.root / "lineage.toml").write_text(declarations)
+    assert lin.write_table("new", {"ID": [1, 2]}, key="ID") == 1
+    assert table(here, "new").key == ("ID",)
+    (here.root / "lineage.toml").write_text(declarations)
+    with pytest.raises(ConflictError, match="a Delta table in data/new that is not declared"):
+        lin.write_table("new", {"ID": [1]}, key="ID")
+
+
+def test_what_a_process_captured_outlives_a_collection(here: Project, only: Only) -> None:
+    """Between its runs nothing names it, if what a table was written by was captured anew."""
+    (here.root / "code.py").write_text("first")
+    with lin.start_run():
+        pass
+    (here.root / "code.py").write_text("second")
+    delete_runs(here, ["last"], now=datetime.now(UTC))
+    lin.write_table("new", {"ID": [1]})
+    gc.collect()
+    collect(here, now=datetime.now(UTC), take=True)
+    with lin.start_run("second"):
+        pass
+    assert only().name == "second"

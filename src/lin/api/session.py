@@ -203,9 +203,13 @@ def current_project() -> Project:
 
 
 def reopen_project() -> Project:
-    """The same project with its `lineage.toml` as it is now."""
+    """The same project with its `lineage.toml` as it is now.
+
+    Its store stays: what was captured is announced there, and no run may name it yet.
+    """
     project = current_project()
-    _session.project = open_project(project.root, store=str(project.store_root.resolve()))
+    found = open_project(project.root, store=str(project.store_root.resolve()))
+    _session.project = replace(found, store=project.store)
     return _session.project
 
 
