@@ -73,6 +73,10 @@ class StoreError(LinError):
     exit_code = ExitCode.STORE
 
 
+class NewerError(StoreError):
+    """A record is in a format that this lin does not know yet: that is no damage."""
+
+
 class OutsideError(LinError):
     """A file, disk, table, program or library outside lin failed."""
 

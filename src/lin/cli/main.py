@@ -95,8 +95,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
         sys.exit(_report(error))
     except typer.TyperException as error:
         sys.exit(_report(_translate(error, own)))
-    except Exception as error:
-        if os.environ.get("LIN_DEBUG"):
+    except BaseException as error:  # a panic in a library written in Rust is no Exception
+        if os.environ.get("LIN_DEBUG") or isinstance(error, SystemExit | KeyboardInterrupt):
             raise
         sys.exit(_report(_name_failure(error)))
     finally:
@@ -200,12 +200,15 @@ def _report(error: LinError) -> ExitCode:
     return error.exit_code
 
 
-def _name_failure(error: Exception) -> LinError:
-    """What no edge translated: the system refused something, or it is a bug."""
+def _name_failure(error: BaseException) -> LinError:
+    """What no edge translated: the system refused something, a library failed, or it is a bug."""
     if isinstance(error, OSError) and error.errno not in _OUR_FAULT:
         return refused(f"cannot use {_name_file(error)}", error)
     if isinstance(error, MemoryError):
         return OutsideError("there is not enough memory for this")
+    if isinstance(error, ImportError) or not isinstance(error, Exception):
+        said = f"{error}".splitlines()[0]
+        return OutsideError(f"a library failed: {said}", hint="is there memory, and may files be opened? ulimit -a")
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     return LinError(f"this is a bug in lin: {what}", hint="LIN_DEBUG=1 shows where")
 

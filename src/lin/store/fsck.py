@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from lin.errors import LinError
+from lin.errors import LinError, NewerError
 from lin.events import Event
 from lin.ids import day_of, is_id
 from lin.records import Log, Record, Sealed, Start, decode_sealed, digest
@@ -34,6 +34,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PREFIX = re.compile(r"[0-9a-f]{2}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LINE = re.compile(rb'\{"crc":"([0-9a-f]{8})",')
+_FORMAT = re.compile(rb'\{"format":"([a-z]+)/(\d{1,9})"')
 _ENDS = 18
 """A line begins with as many bytes that its checksum is not taken of."""
 
@@ -282,12 +283,31 @@ def hash_object(backend: Backend, key: str) -> str:
 
 
 def _read(backend: Backend, key: str, kind: type[R]) -> tuple[R, str] | Fault:
-    """A record that carries its own sha256, and the sha256 of the file; or what is wrong with it."""
+    """A record that carries its own sha256, and the sha256 of the file; or what is wrong with it.
+
+    Raises:
+        NewerError: a newer lin wrote it.
+    """
     try:
         data = backend.read(key)
+        refuse_newer(data, kind, key)
         return decode_sealed(data, kind, where=key), digest(data)
+    except NewerError:
+        raise
     except LinError as error:
         return Fault(key=key, ill="damaged", what=error.message.removeprefix(f"{key} is damaged: "))
+
+
+def refuse_newer(data: bytes, kind: type[Record], key: str) -> None:
+    """Refuse a record of a newer lin: what is wrong with it only that one can tell. Raises `NewerError`."""
+    name, _, number = str(kind.__struct_config__.tag).partition("/")
+    found = _FORMAT.match(data)
+    if found and found[1].decode() == name and int(found[2]) > int(number):
+        raise NewerError(
+            f"{key} is in format '{found[1].decode()}/{int(found[2])}', written by a newer lin; "
+            f"this one reads '{name}/{number}' and cannot look this store over",
+            hint="upgrade lin: pip install --upgrade lin-lineage",
+        )
 
 
 def _take(read: tuple[R, str] | Fault, faults: list[Fault]) -> tuple[R, str] | tuple[None, None]:

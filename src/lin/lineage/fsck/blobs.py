@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from lin.errors import LinError
+from lin.errors import LinError, NewerError
 from lin.lineage.fsck.names import Named, names_of_record
 from lin.lineage.fsck.reading import Reading
 from lin.store.fsck import Fault, blob_key, check_blob, list_blobs
@@ -53,6 +53,8 @@ def _read_records(store: Store, named: Named, there: set[str], reading: Reading)
             continue
         try:
             more = names_of_record(store, sha256, kind)
+        except NewerError:
+            raise
         except LinError:
             doubtful.append(sha256)
             continue

@@ -12,7 +12,7 @@ from lin.events import Event, Register, Seal
 from lin.recipes import Mix, Recipe
 from lin.records import ArtifactKept, Environment, FileRef, Pin, Record, SourceTree, TableRef, decode
 from lin.runs.needs import named_by_lines, named_by_recipe, named_by_sealed, named_by_start
-from lin.store.fsck import SHA256, RunCheck, blob_key
+from lin.store.fsck import SHA256, RunCheck, blob_key, refuse_newer
 from lin.store.runs import LOG, read_lines
 from lin.store.store import Store
 
@@ -102,9 +102,15 @@ def names_of_run(store: Store, run: str, checked: RunCheck) -> Named:
 
 
 def names_of_record(store: Store, sha256: str, kind: type[Record]) -> Named:
-    """What a blob that is a record names. Raises `StoreError` if it is missing, damaged, or no such record."""
+    """What a blob that is a record names.
+
+    Raises:
+        StoreError: it is missing, damaged, or no such record. NewerError: a newer lin wrote it.
+    """
     named = Named()
-    match decode(store.blobs.read(sha256), kind, where=blob_key(sha256)):
+    data = store.blobs.read(sha256)
+    refuse_newer(data, kind, blob_key(sha256))
+    match decode(data, kind, where=blob_key(sha256)):
         case SourceTree(files=files):
             for file in files:
                 named.add_file(file.sha256, file.bytes, file.path)
