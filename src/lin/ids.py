@@ -15,13 +15,18 @@ SHORT = 8
 
 def new_id(nanoseconds: int | None = None, randomness: bytes | None = None) -> str:
     """Return a new UUIDv7 as hex. The 12 bits after the version hold the sub-millisecond time (RFC 9562, method 3)."""
-    nanoseconds = time.time_ns() if nanoseconds is None else nanoseconds
+    nanoseconds = have_day(time.time_ns()) if nanoseconds is None else nanoseconds
     randomness = os.urandom(8) if randomness is None else randomness
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     fraction = rest * 4096 // 1_000_000
     tail = int.from_bytes(randomness, "big") & ((1 << 62) - 1)
     value = (milliseconds & ((1 << 48) - 1)) << 80 | 7 << 76 | fraction << 64 | 2 << 62 | tail
     return f"{value:032x}"
+
+
+def have_day(nanoseconds: int) -> int:
+    """The nearest time that an id can carry: a clock may stand before 1970, or after the year 9999."""
+    return min(max(nanoseconds, 0), (int(_LAST, 16) + 1) * 1_000_000 - 1)
 
 
 def is_id(text: str) -> bool:
