@@ -4,6 +4,7 @@ From before the program starts until it has ended, signals to this process are t
 record nor, by themselves, the program. Afterwards they hurry: the run is sealed with what is known by then.
 """
 
+import json
 import os
 import re
 import resource
@@ -19,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO, BinaryIO
-
-import msgspec
 
 from lin.errors import LinError, NotFoundError
 from lin.ids import day_of
@@ -185,7 +184,7 @@ def _capture_settings(project: Project, run_id: str) -> str:
     }
     if project.scratch is not None:
         settings["scratch"] = str(project.scratch)
-    return msgspec.json.encode(settings).decode()
+    return json.dumps(settings)  # a path that is no UTF-8 has surrogates, which only this writes
 
 
 # --- while the program runs -------------------------------------------------------------------------------------------
