@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from lin.errors import StoreError
+from lin.errors import NewerError, StoreError
 from lin.numbers import Real, from_json, to_json
 
 R = TypeVar("R")
@@ -418,9 +418,8 @@ def _explain(data: bytes, kind: type, where: str, error: Exception) -> StoreErro
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = None
     if tag and found and _is_newer(found, tag):
-        return StoreError(
-            f"{where} is in format '{found}', written by a newer lin; this one reads '{tag}'",
-            hint="upgrade lin: pip install --upgrade lin-lineage",
+        return NewerError(
+            f"{where} is in format '{found}', written by a newer lin; this one reads '{tag}'", hint=_UPGRADE
         )
     return StoreError(f"{where} is damaged: {error}", hint="restore that file from a backup of the store")
 
@@ -431,6 +430,7 @@ def _is_newer(found: str, known: str) -> bool:
     return name == known_name and number.isdigit() and int(number) > int(known_number)
 
 
+_UPGRADE = "upgrade lin: pip install --upgrade lin-lineage"
 _MARK = b',"sha256":"'
 _TAIL = len(_MARK) + 64 + len(b'"}\n')
 
@@ -444,13 +444,21 @@ def decode_sealed(data: bytes, kind: type[R], *, where: str) -> R:
     """As `decode`, of what `encode_sealed` wrote. What older lins wrote has no sha256 of its own, and is read too.
 
     Raises:
-        StoreError: as `decode`, or a byte of it is not what was written.
+        StoreError: as `decode`, or a byte of it is not what was written. NewerError: every byte is, and still it
+            cannot be read.
     """
     body = data[:-_TAIL] + b"}\n"
     if not data[-_TAIL:].startswith(_MARK):
         return decode(data, kind, where=where)
-    record = decode(body, kind, where=where)  # first: what a newer lin wrote may be checked otherwise
-    if data != _with_digest(body):
+    is_whole = data == _with_digest(body)
+    try:
+        record = decode(body, kind, where=where)  # first: what a newer lin wrote may be checked otherwise
+    except StoreError as error:
+        if not is_whole or isinstance(error, NewerError):
+            raise
+        what = error.message.removeprefix(f"{where} is damaged: ")
+        raise NewerError(f"{where} is whole, and holds what this lin does not know: {what}", hint=_UPGRADE) from error
+    if not is_whole:
         raise StoreError(
             f"{where} is damaged: it does not have the sha256 that stands in it",
             hint="restore that file from a backup of the store",

@@ -34,7 +34,6 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PREFIX = re.compile(r"[0-9a-f]{2}")
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LINE = re.compile(rb'\{"crc":"([0-9a-f]{8})",')
-_FORMAT = re.compile(rb'\{"format":"([a-z]+)/(\d{1,9})"')
 _ENDS = 18
 """A line begins with as many bytes that its checksum is not taken of."""
 
@@ -290,24 +289,11 @@ def _read(backend: Backend, key: str, kind: type[R]) -> tuple[R, str] | Fault:
     """
     try:
         data = backend.read(key)
-        refuse_newer(data, kind, key)
         return decode_sealed(data, kind, where=key), digest(data)
     except NewerError:
         raise
     except LinError as error:
         return Fault(key=key, ill="damaged", what=error.message.removeprefix(f"{key} is damaged: "))
-
-
-def refuse_newer(data: bytes, kind: type[Record], key: str) -> None:
-    """Refuse a record of a newer lin: what is wrong with it only that one can tell. Raises `NewerError`."""
-    name, _, number = str(kind.__struct_config__.tag).partition("/")
-    found = _FORMAT.match(data)
-    if found and found[1].decode() == name and int(found[2]) > int(number):
-        raise NewerError(
-            f"{key} is in format '{found[1].decode()}/{int(found[2])}', written by a newer lin; "
-            f"this one reads '{name}/{number}' and cannot look this store over",
-            hint="upgrade lin: pip install --upgrade lin-lineage",
-        )
 
 
 def _take(read: tuple[R, str] | Fault, faults: list[Fault]) -> tuple[R, str] | tuple[None, None]:

@@ -49,3 +49,14 @@ def test_what_only_looks_newer_is_damage(root: Path, look: Callable[..., object]
     path = next((root / ".lin").glob("events/*1.json"))
     path.write_bytes(path.read_bytes().replace(b"event/1", b"evens/9"))
     assert [finding.ill for finding in look(root).findings][:1] == ["damaged"]
+
+
+def test_what_no_lin_of_today_knows_is_no_damage_if_it_is_whole(root: Path, look: Callable[..., object]) -> None:
+    """Another kind of change, with the sha256 that it has to have."""
+    path = next((root / ".lin").glob("events/*1.json"))
+    body = path.read_bytes().replace(b'"type":"register"', b'"type":"bless"')[: -len(b',"sha256":""}\n') - 64] + b"}\n"
+    path.write_bytes(body[:-2] + b',"sha256":"' + digest(body).encode() + b'"}\n')
+    with pytest.raises(NewerError, match=r"1\.json is whole, and holds what this lin does not know: .*bless"):
+        look(root)
+    path.write_bytes(path.read_bytes().replace(b'"bless"', b'"blame"'))
+    assert [finding.ill for finding in look(root).findings][:1] == ["damaged"]

@@ -12,7 +12,7 @@ from lin.events import Event, Register, Seal
 from lin.recipes import Mix, Recipe
 from lin.records import ArtifactKept, Environment, FileRef, Pin, Record, SourceTree, TableRef, decode
 from lin.runs.needs import named_by_lines, named_by_recipe, named_by_sealed, named_by_start
-from lin.store.fsck import SHA256, RunCheck, blob_key, refuse_newer
+from lin.store.fsck import SHA256, RunCheck, blob_key
 from lin.store.runs import LOG, read_lines
 from lin.store.store import Store
 
@@ -108,9 +108,7 @@ def names_of_record(store: Store, sha256: str, kind: type[Record]) -> Named:
         StoreError: it is missing, damaged, or no such record. NewerError: a newer lin wrote it.
     """
     named = Named()
-    data = store.blobs.read(sha256)
-    refuse_newer(data, kind, blob_key(sha256))
-    match decode(data, kind, where=blob_key(sha256)):
+    match decode(store.blobs.read(sha256), kind, where=blob_key(sha256)):
         case SourceTree(files=files):
             for file in files:
                 named.add_file(file.sha256, file.bytes, file.path)
