@@ -203,6 +203,8 @@ class _Numbering:
         new: Node = {"__id__": self.number(state.get("__id__"), loader)}
         if loader in {"SetNode", "ConstructorFromReduceNode"}:
             state = _with_sets_sorted(state)
+        elif loader == "TreeNode":
+            state = self.tree(state)
         for key in sorted(state.keys() - {"__id__"}):
             if loader == "DictNode" and key in {"content", "key_types"}:
                 continue
@@ -222,6 +224,20 @@ class _Numbering:
             "key_types": self.node({**key_types, "__id__": None}, depth),
             "content": {key: self.node(_without_address(key, value), depth) for key, value in content.items()},
         }
+
+    def tree(self, state: Node) -> Node:
+        """A tree whose nodes are one array in one dimension: scikit-learn takes its length before it looks at it."""
+        held = state.get("content")
+        parts = held.get("content") if _is_node(held) and held["__loader__"] == "DictNode" else None
+        array = parts.get("nodes") if isinstance(parts, dict) else None
+        if not _is_node(array) or array["__loader__"] != "NdArrayNode" or array.get("type") != "numpy":
+            raise damaged("a tree in it lacks its nodes")
+        name = array.get("file")
+        if not isinstance(name, str) or name not in self.old.members or len(_header(self.old.members[name]).shape) != 1:
+            raise damaged("a tree in it has nodes that are no list")
+        # ids of their own: those of others would put these in the place of what was looked at
+        alone = {**parts, "nodes": {**array, "__id__": None}}
+        return {**state, "content": {**held, "__id__": None, "content": alone}}
 
     def value(self, value: Any, depth: int) -> Any:
         if depth > DEEPEST:
@@ -257,9 +273,16 @@ def _without_address(key: str, value: Any) -> Any:
     return value
 
 
-def _clean_array(data: bytes) -> bytes:
-    """Check that a `.npy` file is what its header says, holds no pickled objects, and has zeros between its fields."""
-    import numpy as np
+class _Header(NamedTuple):
+    """What a `.npy` file says of itself, and where its bytes begin."""
+
+    shape: tuple[int, ...]
+    kind: Any
+    body: int
+
+
+def _header(data: bytes) -> _Header:
+    """The header of a `.npy` file without pickled objects. Raises `OutsideError`."""
     from numpy.lib import format as npy
 
     stream = io.BytesIO(data)
@@ -269,9 +292,16 @@ def _clean_array(data: bytes) -> bytes:
         shape, _, kind = read(stream)
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, OverflowError) as error:
         raise damaged(f"an array in it cannot be read: {error}") from error
-    body = stream.tell()
     if version > (2, 0) or kind.hasobject:
         raise damaged("an array in it holds pickled objects, which would run code")
+    return _Header(shape, kind, stream.tell())
+
+
+def _clean_array(data: bytes) -> bytes:
+    """Check that a `.npy` file is what its header says, holds no pickled objects, and has zeros between its fields."""
+    import numpy as np
+
+    shape, kind, body = _header(data)
     count = math.prod(shape)
     if min(shape, default=0) < 0 or count * kind.itemsize != len(data) - body or (count and not kind.itemsize):
         raise damaged(f"an array in it says it has shape {shape}, but has {len(data) - body} bytes")

@@ -1,13 +1,14 @@
 """What a loaded model must satisfy before it is used: compiled code indexes these arrays without asking.
 
 A type that is trusted can still be filled with a crafted state. Trees (also boosted and neighbour trees), support
-vector machines, sparse matrices and splines are checked here, wherever in the model they are. What else scikit-learn
+vector machines, sparse matrices, splines, and what makes sparse matrices are checked here, wherever in the model they are. What else scikit-learn
 computes goes through numpy, which checks its bounds. This prevents crashes; that no code runs is `persist`'s promise.
 """
 # ruff: noqa: PLR2004, SLF001  what compiled code reads are private attributes and formats of fixed sizes
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 from lin.runs.archive import damaged
@@ -34,7 +35,11 @@ def _checks() -> list[tuple[Any, Callable[[Any], None]]]:
     from sklearn.ensemble._forest import BaseForest
     from sklearn.ensemble._gb import BaseGradientBoosting
     from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import BaseHistGradientBoosting
+    from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+    from sklearn.impute import KNNImputer
     from sklearn.neighbors import BallTree, KDTree, KNeighborsClassifier, RadiusNeighborsClassifier
+    from sklearn.preprocessing import OneHotEncoder
     from sklearn.svm._base import BaseLibSVM
     from sklearn.tree import BaseDecisionTree
     from sklearn.tree._tree import Tree
@@ -49,6 +54,10 @@ def _checks() -> list[tuple[Any, Callable[[Any], None]]]:
         ((KDTree, BallTree), _check_neighbour_tree),
         ((KNeighborsClassifier, RadiusNeighborsClassifier), _check_neighbour_labels),
         (BaseLibSVM, _check_svm),
+        (OneHotEncoder, _check_encoder),
+        ((CountVectorizer, DictVectorizer), _check_vocabulary),
+        ((HashingVectorizer, FeatureHasher), _check_hasher),
+        (KNNImputer, _check_neighbour_imputer),
         (BSpline, _check_spline),
         ((sparray, spmatrix), _check_sparse),
         (np.random.RandomState, _check_random_state),
@@ -231,6 +240,47 @@ def _check_neighbour_labels(model: Any) -> None:
         _require(((column >= 0) & (column < len(known))).all(), "it has a label outside its classes")
 
 
+def _check_neighbour_imputer(model: Any) -> None:
+    if "_fit_X" in vars(model):
+        _require(model._mask_fit_X.shape == model._fit_X.shape, "it fills from rows that it does not have")
+
+
+# --- what makes sparse matrices -----------------------------------------------------------------------------------------
+
+
+def _check_encoder(model: Any) -> None:
+    """Each category of a one-hot encoder becomes a column of its own: one of those that it says it makes."""
+    if "categories_" not in vars(model):
+        return
+    dropped = model._drop_idx_after_grouping
+    widths = model._compute_n_features_outs()
+    _require(list(model._n_features_outs) == widths, "an encoder in it makes other columns than it has categories")
+    for at, categories in enumerate(model.categories_):
+        leaves_out = None if dropped is None else dropped[at]
+        known = widths[at] + (leaves_out is not None)
+        _require(leaves_out is None or 0 <= leaves_out < known, "an encoder in it points outside its columns")
+        _require(_stays_inside(model, at, len(categories), known), "an encoder in it points outside its columns")
+
+
+def _stays_inside(model: Any, at: int, count: int, known: int) -> bool:
+    """Whether the `count` categories of column `at`, the rare ones put together, all go to `known` columns."""
+    rare = model._infrequent_indices[at] if model._infrequent_enabled else None
+    to = model._default_to_infrequent_mappings[at] if model._infrequent_enabled else None
+    if rare is None or to is None:
+        return rare is to and known == count
+    return bool(len(to) == count and ((to >= 0) & (to < known)).all() and ((rare >= 0) & (rare < count)).all())
+
+
+def _check_vocabulary(model: Any) -> None:
+    known = vars(model).get("vocabulary_", {})
+    inside = all(isinstance(at, Integral) and 0 <= at < len(known) for at in known.values())
+    _require(inside, "a vocabulary in it points outside its columns")
+
+
+def _check_hasher(model: Any) -> None:
+    _require(isinstance(model.n_features, Integral) and model.n_features > 0, "a hasher in it makes no columns")
+
+
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
@@ -245,8 +295,10 @@ def _check_svm(model: Any) -> None:
     _require(int(model._n_support.sum()) == vectors or model._impl not in {"c_svc", "nu_svc"}, "it lacks vectors")
     _require(coefficients.size == (classes - 1) * vectors, "it lacks coefficients")
     _require(model._intercept_.size == pairs, "it lacks intercepts")
-    _require({model._probA.size, model._probB.size} <= {0, pairs}, "it lacks probabilities")
+    told = {model._probA.size, model._probB.size}
+    _require(told == {pairs} or (told == {0} and not model._effective_probability), "it lacks probabilities")
     if model.kernel == "precomputed" or callable(model.kernel):
+        _require(not model._sparse, "it is sparse and is of kernels that were computed before")
         rows = model.shape_fit_[0]
         _require(((model.support_ >= 0) & (model.support_ < rows)).all(), "its support points outside its rows")
     else:

@@ -202,7 +202,11 @@ def untrusted_types(data: bytes) -> list[str]:
     """
     import skops.io
 
-    return sorted(set(skops.io.get_untrusted_types(data=write_archive(canonical(read_archive(data))))))
+    archive = canonical(read_archive(data))
+    try:
+        return sorted(set(skops.io.get_untrusted_types(data=write_archive(archive))))
+    except _CRAFTED as error:
+        raise _cannot_load(archive, error) from error
 
 
 def _untrusted(canonical_data: bytes, allowed: list[str], sha256: str) -> UsageError:
@@ -245,8 +249,17 @@ def _require_loadable(node: Node, model: str) -> None:
 
 def _cannot_load(archive: Archive, error: BaseException) -> OutsideError:
     import sklearn
+    import skops
+    from skops.io._protocol import PROTOCOL
 
-    made = _describe(archive).sklearn
+    info = _describe(archive)
+    if archive.schema["protocol"] > PROTOCOL:
+        return OutsideError(
+            f"this model file was written by skops {info.skops}, in protocol {archive.schema['protocol']}; "
+            f"skops {skops.__version__} reads {PROTOCOL}",
+            hint="install a newer skops: pip install --upgrade skops",
+        )
+    made = info.sklearn
     if made is not None and made != sklearn.__version__:
         return OutsideError(
             f"this model was made by scikit-learn {made} and does not load in {sklearn.__version__}: "
