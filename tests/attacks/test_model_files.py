@@ -1,4 +1,4 @@
-"""Crafted model files of trusted types: refused, and the interpreter stays alive. Each is opened in a process of its own.
+"""Crafted model files of trusted types: refused, and the interpreter stays alive. Each has a process of its own.
 
 The files in `models/` crashed the process that loaded or asked them: their types are ours, their numbers are not.
 """
@@ -32,13 +32,14 @@ from lin.runs.persist import dump_model, load_model, untrusted_types
 FILES = sorted(Path(__file__).parent.joinpath("models").glob("*.skops"))
 X = np.random.RandomState(0).rand(30, 3)
 Y = X @ [1.0, 2.0, 3.0]
-LABELS = (Y > Y.mean()).astype(int)
+LABELS = (Y.mean() < Y).astype(int)
 WORDS = np.array([["x", "y", "z", "z", "y"][i % 5] for i in range(30)], dtype=object).reshape(-1, 1)
 TEXTS = [f"{word} of two" for (word,) in WORDS]
 
 OPEN = """
 import json, os, sys, warnings
 import numpy as np
+import skops.io, sklearn.ensemble, sklearn.feature_extraction.text, sklearn.impute, sklearn.neighbors, sklearn.svm
 from lin.errors import LinError
 from lin.runs.evaluate import FOREIGN
 from lin.runs.persist import load_model

@@ -227,9 +227,9 @@ class _Numbering:
 
     def tree(self, state: Node) -> Node:
         """A tree whose nodes are one array in one dimension: scikit-learn takes its length before it looks at it."""
-        held = state.get("content")
-        parts = held.get("content") if _is_node(held) and held["__loader__"] == "DictNode" else None
-        array = parts.get("nodes") if isinstance(parts, dict) else None
+        held: Any = state.get("content")
+        parts: Any = held.get("content") if _is_node(held) and held["__loader__"] == "DictNode" else None
+        array: Any = parts.get("nodes") if isinstance(parts, dict) else None
         if not _is_node(array) or array["__loader__"] != "NdArrayNode" or array.get("type") != "numpy":
             raise damaged("a tree in it lacks its nodes")
         name = array.get("file")

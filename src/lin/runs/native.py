@@ -1,8 +1,9 @@
 """What a loaded model must satisfy before it is used: compiled code indexes these arrays without asking.
 
 A type that is trusted can still be filled with a crafted state. Trees (also boosted and neighbour trees), support
-vector machines, sparse matrices, splines, and what makes sparse matrices are checked here, wherever in the model they are. What else scikit-learn
-computes goes through numpy, which checks its bounds. This prevents crashes; that no code runs is `persist`'s promise.
+vector machines, sparse matrices and what makes them, and splines are checked here, wherever in the model they are.
+What else scikit-learn computes goes through numpy, which checks its bounds. This prevents crashes; that no code runs
+is `persist`'s promise.
 """
 # ruff: noqa: PLR2004, SLF001  what compiled code reads are private attributes and formats of fixed sizes
 
@@ -245,7 +246,7 @@ def _check_neighbour_imputer(model: Any) -> None:
         _require(model._mask_fit_X.shape == model._fit_X.shape, "it fills from rows that it does not have")
 
 
-# --- what makes sparse matrices -----------------------------------------------------------------------------------------
+# --- what makes sparse matrices --------------------------------------------------------------------------------------
 
 
 def _check_encoder(model: Any) -> None:
@@ -273,12 +274,12 @@ def _stays_inside(model: Any, at: int, count: int, known: int) -> bool:
 
 def _check_vocabulary(model: Any) -> None:
     known = vars(model).get("vocabulary_", {})
-    inside = all(isinstance(at, Integral) and 0 <= at < len(known) for at in known.values())
+    inside = all(isinstance(at, Integral) and 0 <= int(at) < len(known) for at in known.values())
     _require(inside, "a vocabulary in it points outside its columns")
 
 
 def _check_hasher(model: Any) -> None:
-    _require(isinstance(model.n_features, Integral) and model.n_features > 0, "a hasher in it makes no columns")
+    _require(isinstance(model.n_features, Integral) and int(model.n_features) > 0, "a hasher in it makes no columns")
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
