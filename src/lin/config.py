@@ -13,6 +13,9 @@ FILE_NAME = "lineage.toml"
 LARGEST_FILE = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_MOST_PARTS = 50
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w.-])(?:{_PART}[ \t]*+\.[ \t]*+){{{_MOST_PARTS}}}")
 T = TypeVar("T")
 
 
@@ -130,14 +133,24 @@ def read_config(path: Path) -> Config:
     Raises:
         UsageError: names the line, or the key with the nearest known one.
     """
+    return parse_config(read_text(path), path.name)
+
+
+def read_text(path: Path) -> str:
+    """The text of a `lineage.toml`. Raises `UsageError` if it is none, or too large."""
     data = path.read_bytes()
     if len(data) > LARGEST_FILE:
         raise UsageError(f"{path.name} is {len(data)} bytes large; {LARGEST_FILE} is the most that lin reads")
-    return parse_config(data.decode(errors="replace"), path.name)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name} is no text in UTF-8: {error}", hint="save it as UTF-8") from error
 
 
 def parse_config(text: str, name: str = FILE_NAME) -> Config:
     """Parse the text of a `lineage.toml`. Raises `UsageError`."""
+    if _LONG_KEY.search(text):  # tomllib takes gigabytes for a key of many parts
+        raise UsageError(f"{name} has a key of more than {_MOST_PARTS} parts")
     try:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

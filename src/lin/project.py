@@ -24,6 +24,7 @@ from lin.config import (
     check_name,
     parse_config,
     read_config,
+    read_text,
 )
 from lin.errors import ConflictError, NotFoundError, UsageError, refused
 from lin.store.failpoints import os
@@ -36,6 +37,10 @@ KEY_VARIABLE = "LIN_SIGNING_KEY"
 
 SCRATCH_VARIABLE = "LIN_SCRATCH"
 """Names the scratch folder to the processes of a re-run."""
+
+LONGEST_PATH = 4000
+LONGEST_NAME = 255
+"""In bytes, what Linux takes, with some room for what lies below."""
 
 STARTER = """
 # A table: `lin add housing housing.csv --key ID` writes this.
@@ -117,6 +122,8 @@ def open_project(start: Path, *, store: str | None = None) -> Project:
     if root is None and store is None:
         raise NotFoundError(f"there is no {FILE_NAME} in {start} or above it", hint="lin init")
     config = _read(root / FILE_NAME) if root else Config(project=ProjectSetting(name=start.name))
+    for what, path in (("store", store or config.project.store), *((n, t.path) for n, t in config.tables.items())):
+        _check_path(what, path)
     backend = local_backend(store, start) if store else local_backend(config.project.store, root or start)
     project = Project(
         root=root or start,
@@ -127,6 +134,18 @@ def open_project(start: Path, *, store: str | None = None) -> Project:
     )
     scratch = os.environ.get(SCRATCH_VARIABLE)
     return in_scratch(project, Path(scratch)) if scratch and project.root.is_relative_to(scratch) else project
+
+
+def _check_path(what: str, path: str) -> None:
+    """Refuse what no file system takes for a path. Raises `UsageError`."""
+    too_long = len(os.fsencode(path)) > LONGEST_PATH or any(
+        len(os.fsencode(part)) > LONGEST_NAME for part in path.split("/")
+    )
+    if not path or "\0" in path or too_long:
+        raise UsageError(
+            f"{path[:80]!r} is no path for '{what}'" + (f": it has {len(path)} characters" if too_long else ""),
+            hint=f"change it in {FILE_NAME}",
+        )
 
 
 def in_scratch(project: Project, scratch: Path) -> Project:
@@ -180,7 +199,7 @@ def declare_table(project: Project, name: str, setting: TableSetting) -> Project
         return project
     path = project.root / FILE_NAME
     with _declaring(project.root):
-        text = path.read_text() if path.exists() else _toml({"project": {"name": project.config.project.name}})
+        text = read_text(path) if path.exists() else _toml({"project": {"name": project.config.project.name}})
         declared = _configured(project, parse_config(text)).config.tables.get(name)
         if declared is not None and declared != setting:
             raise ConflictError(

@@ -16,7 +16,7 @@ from lin.data.settings import keep_log as set_keep_log
 from lin.data.settings import log_retention
 from lin.data.tables import Table
 from lin.data.write import create_table
-from lin.errors import ConflictError, NotFoundError, UsageError
+from lin.errors import ConflictError, NotFoundError, OutsideError, UsageError
 from lin.project import Project, declare_table
 from lin.runs.writes import record_write
 
@@ -64,7 +64,7 @@ def add_table(
         ConflictError: the table exists, or is declared otherwise.
     """
     check_name(name, "a table")
-    if not source.exists():
+    if not _is_there(source):
         raise NotFoundError(f"there is no file or folder '{source}'", hint="lin add NAME FILE.csv")
     setting = _setting(project, name, source, key, order, path)
     table = Table(name, project.root / setting.path, tuple(setting.key), tuple(setting.order))
@@ -94,6 +94,13 @@ def add_table(
         run=run,
         log_retention=log_retention(snapshot),
     )
+
+
+def _is_there(source: Path) -> bool:
+    try:
+        return source.exists()
+    except OSError as error:
+        raise OutsideError(f"{str(source)[:80]!r} cannot be looked at: {error.strerror}") from error
 
 
 def _setting(
