@@ -37,7 +37,14 @@ _GIT_VARIABLES = {  # where to look and which of the user's settings hold; none 
 }
 _GIT_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
 _DERIVED = ("__pycache__", "node_modules")
-_SECRETS = (".env", ".env.*", ".netrc", ".pgpass", ".pypirc", "*.pem", "id_rsa", "id_ecdsa", "id_ed25519")
+_SECRETS = (
+    *(".env", ".env.*", "*.env", ".envrc", "*.tfvars", "secrets.toml", "secrets.y*ml", "secrets.json"),
+    *(".netrc", "_netrc", ".pgpass", ".my.cnf", ".pypirc", ".npmrc", ".htpasswd", ".git-credentials", ".vault-token"),
+    *(".boto", ".s3cfg", ".databrickscfg", "kaggle.json", "kubeconfig", "credentials.json", "client_secret*.json"),
+    *("service[_-]account*.json", "application_default_credentials.json"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.keystore", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"),
+)
+_SECRET_PLACES = ("*.ssh/*", "*.gnupg/*", "*.aws/credentials", "*.docker/config.json", "*.kube/config")
 _EXAMPLES = (".env.example", ".env.sample", ".env.template")
 _ADDRESS = re.compile(r"(https?|ssh|git|git\+ssh|ssh\+git|ftps?)://(?:[^/?#]*@)?([^/?#@]+)([^?#]*)", re.DOTALL)
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
@@ -206,10 +213,15 @@ def _objection(root: Path, path: str, status: os.stat_result, largest: int, link
         "it is a symbolic link": stat.S_ISLNK(status.st_mode),
         "it is a folder that was not entered": stat.S_ISDIR(status.st_mode),
         "it is not a regular file": not stat.S_ISREG(status.st_mode),
-        "its name says that it holds secrets": name not in _EXAMPLES and any(fnmatchcase(name, s) for s in _SECRETS),
+        "its name says that it holds secrets": _is_secret(path, name),
         f"it is larger than {largest} bytes": status.st_size > largest,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _is_secret(path: str, name: str) -> bool:
+    kinds = any(fnmatchcase(name, kind) for kind in _SECRETS)
+    return name not in _EXAMPLES and (kinds or any(fnmatchcase(path, place) for place in _SECRET_PLACES))
 
 
 def _is_behind_link(root: Path, path: str, links: dict[str, bool]) -> bool:
