@@ -32,6 +32,17 @@ def look(folder: Path) -> State:
         return state
     if not (folder / "lineage.toml").exists():
         return state
+    try:
+        look_at_store(folder, state)
+    except LinError as error:
+        state["broken store"] = error.message
+    for place in [*sorted((folder / "data").glob("*")), folder / "foreign"]:
+        state["table " + place.name] = look_at_table(place)
+    return state
+
+
+def look_at_store(folder: Path, state: State) -> None:
+    """Its events and runs, and whether commands can read it."""
     project = open_project(folder)
     changes = [msgspec.to_builtins(event.change) for event in project.store.events.read()]
     state["events"] = [HEX.sub("#", json.dumps(change)) for change in changes]
@@ -45,9 +56,6 @@ def look(folder: Path) -> State:
         code, said = ask(folder, command, "--json")
         if code:
             state["broken " + command] = said
-    for place in [*sorted((folder / "data").glob("*")), folder / "foreign"]:
-        state["table " + place.name] = look_at_table(place)
-    return state
 
 
 def is_of_user(path: Path) -> bool:
@@ -199,7 +207,7 @@ def is_same(end: State, key: str, value: Any, known: Known) -> bool:
     """Whether one thing is as it is without a kill. Of a write whose run was killed after it the run stays unsealed."""
     if isinstance(value, Counter):
         missing = value - end.get(key, Counter())
-        return {(kind, name) for kind, name, _ in missing} <= end["begun"].keys()
+        return {(kind, name) for kind, name, _ in missing} <= end.get("begun", Counter()).keys()
     if key.startswith("table ") and known.case.is_python:  # the program writes again
         return end[key][-1:] in (value[-1:], known.twice[key][-1:])
     return end.get(key) in (value, known.twice.get(key))
