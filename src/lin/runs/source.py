@@ -178,6 +178,8 @@ class _Content:
 
 def _read(root: Path, path: str, largest: int, links: dict[str, bool]) -> _Content | LeftOut | None:
     """The file's content, or why it is left out; None where there is no such file."""
+    if _is_unsafe(path.removesuffix("/")):  # the index of a repository may name any path
+        return LeftOut(_printable(path), 0, "its path leads out of the project, or into .git")
     size = 0
     try:
         status = (root / path).lstat()
@@ -377,10 +379,13 @@ def _cannot_restore(target: Path, error: OSError) -> OutsideError:
 
 
 def _check_path(path: str) -> None:
-    parts = path.split("/")
-    unsafe = any(part in {"", ".", ".."} or part.lower() == ".git" for part in parts)
-    if unsafe or "\0" in path:
+    if _is_unsafe(path):
         raise StoreError(f"the source snapshot names a file that may not be written: {path!r}")
+
+
+def _is_unsafe(path: str) -> bool:
+    parts = path.split("/")
+    return "\0" in path or any(part in {"", ".", ".."} or part.lower() == ".git" for part in parts)
 
 
 def _create(target: Path, file: SourceFile, data: bytes) -> None:
