@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -116,7 +117,16 @@ def _commit(
         return False
     except (DeltaError, OSError) as error:
         raise OutsideError(f"the table in {root} cannot be written: {error}") from error
+    _make_private(root / "_delta_log")
     return True
+
+
+def _make_private(log: Path) -> None:
+    """Take from others what the umask gave them: delta-rs writes with that."""
+    with suppress(OSError):  # somebody else puts the whole table into its place just now
+        log.chmod(0o700)
+        for file in log.iterdir():
+            file.chmod(0o600)
 
 
 def _write(root: Path, rows: "pa.Table") -> "AddAction":
@@ -125,6 +135,7 @@ def _write(root: Path, rows: "pa.Table") -> "AddAction":
 
     name = f"part-{uuid4()}.snappy.parquet"
     pq.write_table(rows, root / name, row_group_size=ROWS_PER_GROUP, compression="snappy")
+    (root / name).chmod(0o600)
     fsync_path(root / name)
     status = (root / name).stat()
     return AddAction(name, status.st_size, {}, int(status.st_mtime * 1000), True, f'{{"numRecords":{rows.num_rows}}}')

@@ -256,6 +256,17 @@ def _make_folder(parent: int, name: str) -> None:
     os.fsync(parent)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and those above it that are not there, all for their owner alone, whatever the umask is.
+
+    Raises:
+        OSError: the file system refuses.
+    """
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(0o700, exist_ok=True)
+
+
 class _NotRegularError(OSError):
     """A link, a folder or a special file."""
 

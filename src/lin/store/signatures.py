@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lin.errors import OutsideError, StoreError, UsageError
 from lin.events import CheckedEvent, Event
 from lin.records import digest, split_signed
+from lin.store.local import make_private
 
 if TYPE_CHECKING:
     import subprocess
@@ -102,7 +103,7 @@ class Signers:
         if self._memory is None or not lines:
             return
         with suppress(OSError):
-            self._memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._memory.parent)
             descriptor = os.open(self._memory, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 os.write(descriptor, lines.encode())

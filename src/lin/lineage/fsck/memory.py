@@ -14,6 +14,7 @@ from pathlib import Path
 from lin.errors import StoreError
 from lin.lineage.fsck.reading import Position, Reading
 from lin.records import Record, decode_sealed, digest, encode_sealed
+from lin.store.local import make_private
 from lin.store.whole import write_whole
 
 NOTE_EVERY = 5.0
@@ -87,7 +88,7 @@ class Memory:
         if self.path is None:
             return
         with suppress(OSError):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             write_whole(self.path, encode_sealed(seen), mode=0o600)
 
     def _read(self) -> Seen | None:

@@ -16,6 +16,7 @@ from lin.errors import OutsideError, StoreError, UsageError
 from lin.ids import new_id
 from lin.proof.environments.installed import diff_files, digest_files
 from lin.records import Record, decode, encode
+from lin.store.local import make_private
 
 _INVENTORY = "inventory.json"
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
@@ -92,8 +93,10 @@ def locked(folder: Path) -> Iterator[Path]:
     """
     beside = folder.with_name(f".making-{folder.name}-{new_id()}")
     try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_private(folder.parent)
+        lock = os.open(
+            folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
     except OSError as error:
         raise OutsideError(f"cannot make an environment in {folder.parent}: {error.strerror}") from error
     try:
