@@ -38,6 +38,7 @@ KEY_VARIABLE = "LIN_SIGNING_KEY"
 SCRATCH_VARIABLE = "LIN_SCRATCH"
 """Names the scratch folder to the processes of a re-run."""
 
+_GIT_SECONDS = 5
 LONGEST_PATH = 4000
 LONGEST_NAME = 255
 """In bytes, what Linux takes, with some room for what lies below."""
@@ -150,14 +151,16 @@ def _check_path(what: str, path: str) -> None:
 
 def in_scratch(project: Project, scratch: Path) -> Project:
     """The project as that of a re-run: it lies below `scratch`, and so do all the tables that it declares."""
-    tables = {name: _moved(setting, scratch) for name, setting in project.config.tables.items()}
+    tables = {name: _moved(setting, project.root, scratch) for name, setting in project.config.tables.items()}
     return replace(project, config=msgspec.structs.replace(project.config, tables=tables), scratch=scratch)
 
 
-def _moved(table: TableSetting, scratch: Path) -> TableSetting:
-    if not table.path.startswith("/"):
+def _moved(table: TableSetting, root: Path, scratch: Path) -> TableSetting:
+    """The setting with a path that stays below `scratch`: one too many `..` lead to the root here as they do there."""
+    if not table.path.startswith("/") and Path(os.path.normpath(root / table.path)).is_relative_to(scratch):
         return table
-    return msgspec.structs.replace(table, path=f"{scratch}{os.path.normpath(table.path)}")
+    meant = os.path.normpath("/" / root.relative_to(scratch) / table.path)
+    return msgspec.structs.replace(table, path=f"{scratch}{meant}")
 
 
 def create_project(folder: Path, *, name: str | None = None, store: str | None = None) -> tuple[Project, bool]:
@@ -183,7 +186,7 @@ def create_project(folder: Path, *, name: str | None = None, store: str | None =
     create_store(backend)
     ignore = backend.root / ".gitignore"
     if not ignore.exists():
-        _write(ignore, "# what lin keeps does not belong into git\n*\n", replace=False)
+        _write(ignore, "# what lin keeps does not belong into git\n*\n", replace=False, mode=0o600)
     return open_project(folder, store=store), fresh
 
 
@@ -275,9 +278,16 @@ def _ask_git(root: Path, name: str) -> str | None:
     import subprocess
 
     try:
-        words = ["git", "config", "--get", name]
-        asked = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
-    except (OSError, UnicodeDecodeError):
+        asked = subprocess.run(
+            ["git", "config", "--get", name],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,  # a setting may include a pipe
+            check=False,
+        )
+    except (OSError, UnicodeDecodeError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() or None
 
@@ -293,11 +303,11 @@ def _toml(values: Mapping[str, Any]) -> str:
     return tomli_w.dumps(values)
 
 
-def _write(path: Path, text: str, *, replace: bool) -> None:
+def _write(path: Path, text: str, *, replace: bool, mode: int = 0o666) -> None:
     """Write a small file whole: a crash leaves the old content or the new."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode(), replace=replace)
+        write_whole(path, text.encode(), replace=replace, mode=mode)
     except FileExistsError as error:
         raise ConflictError(f"{path} was written by another process just now") from error
     except OSError as error:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,11 +29,16 @@ _NO_EXCHANGE = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 def whole_file(path: Path, *, replace: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A stream to what is at `path` when the block ends; if that fails, nothing has changed.
 
+    What is replaced keeps its permissions; what is new gets `mode`, less the umask.
+
     Raises:
         FileExistsError: something is there, and not `replace`. OSError: the file system fails.
     """
     made, descriptor = _begin(path, lambda new: os.open(new, _FILE, mode))
     try:
+        if replace:
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, stat.S_IMODE(os.stat(path).st_mode))
         with open(descriptor, "wb") as stream:  # noqa: PTH123  a descriptor
             yield stream
             stream.flush()
