@@ -40,10 +40,14 @@ Node = dict[str, Any]
 
 
 class Archive(NamedTuple):
-    """A skops file taken apart: the tree of nodes, and the members that it names."""
+    """A skops file taken apart: the tree of nodes, and the members that it names.
+
+    `room` is how many bytes the archives among its members may unpack to, all of them together.
+    """
 
     schema: Node
     members: dict[str, bytes]
+    room: int = SLACK
 
 
 def damaged(why: str) -> OutsideError:
@@ -57,7 +61,8 @@ def read_archive(data: bytes) -> Archive:
     Raises:
         OutsideError: not a zip, an unexpected member, or more than the caps allow.
     """
-    members = unpack(data, _MEMBERS)
+    room = _room_of(data)
+    members = unpack(data, _MEMBERS, room)
     if _SCHEMA not in members:
         raise damaged(f"it has no {_SCHEMA}, so skops did not write it")
     try:
@@ -69,7 +74,7 @@ def read_archive(data: bytes) -> Archive:
     protocol = schema.get("protocol")
     if type(protocol) is not int or protocol < 1:
         raise damaged(f"it is in skops protocol {protocol!r}; lin reads 1 and later")
-    return Archive(schema, members)
+    return Archive(schema, members, room - sum(map(len, members.values())))
 
 
 def write_archive(archive: Archive) -> bytes:
@@ -108,15 +113,23 @@ def type_of(node: Node) -> str:
     return f"{node['__module__']}.{node['__class__']}"
 
 
-def unpack(data: bytes, names: re.Pattern[str]) -> dict[str, bytes]:
+def _room_of(data: bytes) -> int:
+    return len(data) * LARGEST_RATIO + SLACK
+
+
+def unpack(data: bytes, names: re.Pattern[str], budget: int) -> dict[str, bytes]:
     """Read every member of a zip whose names must all match. Sizes are counted while reading, never believed.
+
+    Args:
+        data: the zip.
+        names: of its members.
+        budget: the bytes that all of them may have.
 
     Raises:
         OutsideError: not a zip, a foreign, doubled or encrypted member, too many, too large, or too compressed.
     """
     if not data.startswith(b"PK\x03\x04"):
         raise _not_a_zip(data)
-    budget = len(data) * LARGEST_RATIO + SLACK
     members: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
@@ -182,6 +195,7 @@ class _Numbering:
         self.ids: dict[int, int] = {}
         self.files: dict[str, str] = {}
         self.last = 0
+        self.room = archive.room
 
     def archive(self) -> Archive:
         schema = self.node(self.old.schema, 0)
@@ -190,7 +204,8 @@ class _Numbering:
     def content(self, name: str) -> bytes:
         data = self.old.members[name]
         if name.endswith(".npz"):
-            parts = unpack(data, _SPARSE_MEMBERS)
+            parts = unpack(data, _SPARSE_MEMBERS, self.room)
+            self.room -= sum(map(len, parts.values()))
             return _pack({part: _clean_array(parts[part]) for part in sorted(parts)})
         return _clean_array(data) if name.endswith(".npy") else data
 
