@@ -98,15 +98,6 @@ def test_what_others_declare_meanwhile_stays(tmp_path: Path) -> None:
         declare_table(stale, "t0.0", TableSetting(path="elsewhere"))
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_no_hindrance(tmp_path: Path) -> None:
-    create_project(tmp_path, name="p")
-    left = tmp_path / f".lineage.toml.{os.getpid()}"
-    left.write_text("half of")
-    declare_table(open_project(tmp_path), "t", TableSetting(path="data/t"))
-    assert not left.exists()
-    assert [*open_project(tmp_path).config.tables] == ["t"]
-
-
 def test_a_file_that_cannot_be_extended_is_left_alone(tmp_path: Path) -> None:
     create_project(tmp_path, name="p")
     path = tmp_path / "lineage.toml"

@@ -277,9 +277,10 @@ def _ask_git(root: Path, name: str) -> str | None:
     """What git has for that setting in the project's folder."""
     import subprocess
 
+    words = ["git", "config", "--get", name]
     try:
         asked = subprocess.run(
-            ["git", "config", "--get", name],
+            words,
             cwd=root,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ BUILD = [
     ["add", "housing", "housing.csv", "--key", "ID"],
     FIT,
     ["register", "Ridge", "boston"],
-    ["run", "--name", "job", "--", "python", "job.py"],
+    ["run", "--name", "job", "--", sys.executable, "job.py"],
     ["index", "--rebuild"],
 ]
 

@@ -140,7 +140,7 @@ def test_one_too_many_parents_do_not_lead_out_of_a_rerun(
     up = "../" * 40
     (lab / "lineage.toml").write_text(declared.replace('"data/housing"', f'"{up}{str(outside)[1:]}/housing"'))
     (lab / "job.py").write_text("import lin; lin.write_table('housing', lin.read_table('housing'), mode='overwrite')")
-    ran = lin("run", "--name", "far", "--", "python", "job.py")
+    ran = lin("run", "--name", "far", "--", sys.executable, "job.py")
     assert ran.code == 0, ran
     before = state(outside)
     again = lin("rerun", "far", "--yes")

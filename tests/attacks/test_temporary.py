@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_the_store_and_the_caches_are_private(
     for argv in (
         ["init", "--name", "fresh"],
         ["add", "housing", "housing.csv"],
-        ["run", "--name", "job", "--", "python", "job.py"],
+        ["run", "--name", "job", "--", sys.executable, "job.py"],
         ["index", "--rebuild"],
         ["run", "--name", "more", "--", "true"],
         ["index"],
@@ -72,7 +73,7 @@ def test_what_a_rerun_lays_out_lies_in_a_private_folder(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("LIN_SCRATCH", str(tmp_path / "none"))  # the first time there is none of a re-run
     (tmp_path / "none").mkdir(0o700)
-    assert lin("run", "--name", "look", "--", "python", "job.py").code == 0
+    assert lin("run", "--name", "look", "--", sys.executable, "job.py").code == 0
     monkeypatch.delenv("LIN_SCRATCH")
     assert lin("rerun", "look", "--yes").code in {0, 1}
     said = lin("output", "last").out
