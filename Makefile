@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types layers docs bench planted rot peers golden clean
+.PHONY: demo test check lint types layers docs bench planted rot kills race stateful soak peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/lin demo
@@ -51,6 +51,23 @@ planted: $(VENV)/installed-dev
 # every byte of a small store, one at a time: does `lin fsck --read-data` find each change?
 rot: $(VENV)/installed-dev
 	$(BIN)/python bench/rot.py
+
+# each mutating command killed at each of its system calls, at failpoints and by signals: is anything lost?
+kills: $(VENV)/installed-dev
+	$(BIN)/python bench/kills.py --by strace,failpoints,signals $(KILLS)
+
+# 32 processes that register 500 versions of a model each
+race: $(VENV)/installed-dev
+	$(BIN)/python bench/race.py
+
+# 200 walks of 50 changes, kills, stale handles and shifted clocks: is a store what a dict is?
+stateful: $(VENV)/installed-dev
+	STATEFUL=200,50 $(BIN)/python -m pytest tests/test_stateful.py
+
+# eight writers, one of them killed every two seconds, with fsck, gc and readers beside them, for 30 minutes
+MINUTES ?= 30
+soak: $(VENV)/installed-dev
+	$(BIN)/python bench/soak.py --minutes $(MINUTES)
 
 # beside MLflow, which is installed into an environment of its own
 peers: $(VENV)/installed-dev

@@ -16,7 +16,7 @@ from lin.config import check_name
 from lin.errors import ConflictError, LinError, RefusedError, UsageError, nearest
 from lin.events import Change, CheckedEvent, Event, Gate, Receipt, Refuse, Register, Role, Stage
 from lin.ids import new_id, short
-from lin.models.fold import Model, ModelVersion, fold_events
+from lin.models.fold import Model, ModelVersion, fold_events, fold_version
 from lin.models.registry import SHARED_STAGES, STAGES, find_model, find_version
 from lin.models.roles import require_role, role_needed, tell_change
 from lin.models.words import check_label, check_reason, check_text
@@ -152,10 +152,10 @@ def register_model(
     def decide(events: Sequence[Event]) -> Register:
         if info.id in fold_deletions(events):
             raise ConflictError(f"run {short(info.id)} was deleted", hint=f"lin delete {short(info.id)} --undo")
-        model = fold_events(events).get(name)
+        before = sum(isinstance(event.change, Register) and event.change.model == name for event in events)
         return Register(
             model=name,
-            version=len(model.versions) + 1 if model else 1,
+            version=before + 1,
             run=info.id,
             artifact=artifact.path,
             sha256=artifact.sha256,
@@ -164,7 +164,7 @@ def register_model(
         )
 
     _, change = append_change(project, decide)
-    return fold_events(project.store.events.read())[name].versions[change.version - 1]
+    return fold_version(project.store.events.read(), name, change.version)
 
 
 def _keep_golden(project: Project, run: RunInfo, report: Callable[[str], None]) -> str | None:

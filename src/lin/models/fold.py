@@ -4,7 +4,7 @@ Whether somebody might make a change was decided when its event was appended; he
 does not fit those before it, which no writer of ours does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -151,6 +151,15 @@ def fold_events(events: Iterable[Event]) -> Registry:
     return {name: fold.finish(model) for name, model in fold.models.items()}
 
 
+def fold_version(events: Iterable[Event], name: str, number: int) -> ModelVersion:
+    """One version of a model after these events: where there are thousands, it is quicker. Raises as `fold_events`."""
+    fold = _Fold()
+    for event in events:
+        fold.apply(event, event.change)
+    model = fold.models[name]
+    return fold.finish_version(model, number, _by_version(model.aliases))
+
+
 @dataclass
 class _Growing:
     """A model as far as the events were read; the version n stands at n - 1."""
@@ -253,12 +262,10 @@ class _Fold:
 
     def finish(self, model: _Growing) -> Model:
         """The model as it is now."""
-        aliases: dict[int, list[str]] = {}
-        for alias, number in sorted(model.aliases.items()):
-            aliases.setdefault(number, []).append(alias)
+        aliases = _by_version(model.aliases)
         return Model(
             name=model.name,
-            versions=[self._version(model, n, aliases.get(n, [])) for n in range(1, len(model.registered) + 1)],
+            versions=[self.finish_version(model, n, aliases) for n in range(1, len(model.registered) + 1)],
             aliases=model.aliases,
             tags=model.tags.get(None, {}),
             description=model.descriptions.get(None),
@@ -268,7 +275,8 @@ class _Fold:
             discounted=model.discounted,
         )
 
-    def _version(self, model: _Growing, number: int, aliases: list[str]) -> ModelVersion:
+    def finish_version(self, model: _Growing, number: int, aliases: Mapping[int, list[str]]) -> ModelVersion:
+        """That version of the model as it is now."""
         (event, change), history = model.registered[number - 1], model.moves[number - 1]
         return ModelVersion(
             model=model.name,
@@ -285,12 +293,19 @@ class _Fold:
             proof=self._proven.get(change.run, self._repeats.get(change.run)),
             email=event.email,
             signer=_signer(event),
-            aliases=aliases,
+            aliases=aliases.get(number, []),
             tags=model.tags.get(number, {}),
             comments=model.comments.get(number, []),
             approvals=model.approvals.get(number, []),
             unsafe=change.artifact.endswith(PICKLED),
         )
+
+
+def _by_version(aliases: Mapping[str, int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for alias in sorted(aliases):
+        found.setdefault(aliases[alias], []).append(alias)
+    return found
 
 
 def _require_fit(event: Event, fits: bool) -> None:
