@@ -108,6 +108,13 @@ def test_a_folder_without_git_is_walked(plain, blobs):
     assert (first.bytes, blobs.read(first.sha256), first.executable) == (1, b"a", False)
 
 
+def test_what_a_killed_lin_left_is_no_source(plain, repository, blobs):
+    for root in (plain, repository):
+        before = capture_source(root, blobs).tree
+        write(root, {".tmp-lin-0123456789ab-0123456789abcdef": "half of"})
+        assert capture_source(root, blobs).tree == before
+
+
 def test_the_same_content_has_the_same_digest_anywhere(plain, blobs, tmp_path):
     copy = tmp_path / "copy" / "deeper"
     for path in ("train.py", "lib/b.txt", "lib/a.py"):

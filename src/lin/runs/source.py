@@ -19,6 +19,7 @@ import msgspec
 from lin.errors import ConflictError, NotFoundError, OutsideError, StoreError
 from lin.records import Git, LeftOut, Source, SourceFile, SourceTree, decode, digest, encode
 from lin.runs.redact import redact_text
+from lin.store.whole import UNFINISHED
 
 MIB = 1 << 20
 
@@ -91,10 +92,10 @@ def capture_source(
 
     In a git work tree: what git tracks, as it is on disk now, and what it does not ignore. Elsewhere,
     or if git is missing, fails, or ignores all of `root`: every file that is in no hidden folder.
-    Compiled files, virtual environments and `exclude` (POSIX paths relative to `root`) never belong to
-    it. What is no regular file, is larger than the caps (in bytes), cannot be read or is named like a
-    secret is listed as left out, with the reason. A link is never followed; a submodule is left out
-    whole.
+    Compiled files, virtual environments, what a killed lin left half written and `exclude` (POSIX paths
+    relative to `root`) never belong to it. What is no regular file, is larger than the caps (in bytes),
+    cannot be read or is named like a secret is listed as left out, with the reason. A link is never
+    followed; a submodule is left out whole.
 
     Raises:
         NotFoundError: `root` is not a folder.
@@ -104,7 +105,8 @@ def capture_source(
     data = _below(exclude)
     repository = _ask_git(root, data)
     paths = repository.paths if repository else _walk(root, data)
-    tree = _snapshot(root, sorted(set(paths)), blobs, largest_file, largest_total)
+    wanted = {path for path in paths if not path.rpartition("/")[2].startswith(UNFINISHED)}
+    tree = _snapshot(root, sorted(wanted), blobs, largest_file, largest_total)
     return Source(tree=blobs.put(encode(tree)), git=repository.git if repository else None)
 
 

@@ -18,6 +18,9 @@ from typing import BinaryIO
 from lin.store.failpoints import os
 from lin.store.local import exchange_names, rename_without_replacing
 
+UNFINISHED = ".tmp-lin-"
+"""What the names begin with that things have while they are made."""
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -118,7 +121,7 @@ def _begin(path: Path, create: Callable[[Path], int]) -> tuple[Path, int]:
 
 def _stem(path: Path) -> str:
     """What the names begin with under which `path` is made: short, whatever its own name."""
-    return f".tmp-lin-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+    return f"{UNFINISHED}{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
 
 
 def _make_folder(new: Path, mode: int) -> int:
