@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 
 from lin.data.pins import check_pin
 from lin.data.tables import Table
-from lin.project import open_project
+from lin.lineage.fsck.check import check_store
+from lin.lineage.seal import read_listings
+from lin.models.registry import read_registry
+from lin.project import make_notary, open_project
 from lin.records import Pin, decode
 from lin.runs.query import list_runs
 
 STORES = Path(__file__).parent / "stores"
-GOLDEN = sorted(path for path in STORES.iterdir() if (path / "lineage.toml").exists())
+GOLDEN = sorted(path for path in STORES.iterdir() if (path / "answers.json").exists())
 
 
 @pytest.fixture
@@ -64,3 +68,26 @@ def test_all_that_it_names_is_there_and_whole(store: Path) -> None:
 
 def test_there_is_one_of_every_format() -> None:
     assert [path.name for path in GOLDEN] == ["v1"]
+
+
+def test_what_was_signed_is_still_known_by_its_key(tmp_path: Path) -> None:
+    """A seal of three events, after it a promotion that is signed and one that is not."""
+    folder = tmp_path / "signed"
+    shutil.copytree(STORES / "signed", folder)
+    project = open_project(folder)
+    model = read_registry(project.store)["boston"]
+    assert [(version.stage, [move.signer for move in version.history]) for version in model.versions] == [
+        ("archived", [None, "ann@example.com"]),
+        ("production", ["ann@example.com"]),
+    ]
+    assert [(each.event, each.why) for each in model.discounted] == [(6, "it is not signed")]
+    (run,) = list_runs(project.store).runs
+    assert read_listings(project.store, project.store.events.read()).keys() == {run.id}
+    notary = make_notary(folder, project.config.security, project.store.info.id, remembers=False)
+    looked = {"share": 1.0, "chance": float, "pause": lambda: None, "now": datetime.now(UTC)}
+    found = check_store(project, notary=notary, **looked)
+    assert [finding.file for finding in found.findings] == ["events/000000000006.json"]
+    assert found.signed is not None
+    assert (found.signed.events, found.signed.trusted) == (2, 3)
+    assert found.signed.seal is not None
+    assert (found.signed.seal.event, found.signed.seal.later_runs) == (4, 0)
