@@ -92,6 +92,10 @@ def test_what_does_not_count_is_told_everywhere(lin, key: Path, monkeypatch: pyt
             ],
         )
     )
+    assert "  that ann did move boston@2 to staging does not count: it is not signed\n" in lin("status").text
+    assert lin("seal").text.splitlines()[1] == (
+        "1 change under it does not count: to trust this event would make them count (lin fsck)"
+    )
     monkeypatch.setenv("LIN_SIGNING_KEY", str(key.parent / "none"))
     refused = lin("promote", "boston@1", "staging")
     assert (refused.code, refused.out) == (13, "")

@@ -26,8 +26,14 @@ def _view(sealed: "Sealing") -> list[str]:
     head = f"event {sealed.event} seals {what}, signed by {by}"
     if not sealed.made:
         return [f"nothing is new: {head}"]
+    made = f"{head}; {count(sealed.fresh, 'run')} for the first time"
+    if sealed.discounted:
+        changes = (
+            f"{count(sealed.discounted, 'change')} under it {'does' if sealed.discounted == 1 else 'do'} not count"
+        )
+        return [made, f"{changes}: to trust this event would make them count (lin fsck)"]
     return [
-        f"{head}; {count(sealed.fresh, 'run')} for the first time",
+        made,
         "in lineage.toml, what was written until now counts as it is, and no event of it can go unnoticed:",
         "[security]",
         f'trusted = "{sealed.event}:{sealed.sha256}"',

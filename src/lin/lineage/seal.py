@@ -13,6 +13,7 @@ import msgspec
 from lin.errors import StoreError
 from lin.events import Change, Event, Seal
 from lin.ids import is_id, new_id
+from lin.models.fold import fold_events
 from lin.project import Project
 from lin.records import Sealed, decode_sealed, digest
 from lin.runs.deleted import fold_deletions
@@ -26,7 +27,8 @@ _LINE = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{64})")
 class Sealing(msgspec.Struct, frozen=True, kw_only=True):
     """What a seal holds: the event, its sha256, who made it, and of how many runs; `fresh` are new since the last.
 
-    `made` is False where there was nothing new since the last seal, which this is.
+    `made` is False where there was nothing new since the last seal, which this is. Of the events under it,
+    `discounted` changes do not count.
     """
 
     event: int
@@ -36,6 +38,7 @@ class Sealing(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     runs: int
     fresh: int
+    discounted: int
     made: bool
 
 
@@ -75,6 +78,7 @@ def seal_store(project: Project, *, now: datetime) -> Sealing:
         time=event.time,
         runs=len(listed | fresh),
         fresh=len(fresh),
+        discounted=sum(len(model.discounted) for model in fold_events(store.events.read()).values()),
         made=made,
     )
 

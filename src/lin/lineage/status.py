@@ -141,6 +141,7 @@ def read_status(project: Project, now: datetime) -> Status:
         *(f"table {table.name} cannot be read: {table.problem}" for table in tables if table.problem),
         *attention,
         *(f"{each.action} was forced by {each.actor}: {each.why}" for each in decisions if each.forced),
+        *(told for model in registry for told in _tell_discounted(model, now - DAY)),
         *problems,
     ]
     staged = {model.model for model in models}
@@ -309,6 +310,12 @@ class _Head:
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------
+
+
+def _tell_discounted(model: Model, since: datetime) -> Iterator[str]:
+    for each in model.discounted:
+        if each.time >= since:
+            yield f"that {each.actor} did {each.action} does not count: {each.why}"
 
 
 def _decisions(model: Model, since: datetime) -> Iterator[Decision]:
