@@ -1,4 +1,4 @@
-"""A sample of `bench/kills.py`: commands killed at system calls, at failpoints and by signals, and what that leaves.
+"""A sample of `bench/kills.py`: commands killed at system calls and at failpoints, and what that leaves.
 
 `make kills` has every command. Here is one that appends an event, and one that puts a folder in another's place.
 """
@@ -17,7 +17,7 @@ def ways() -> list[str]:
     """How they can be killed here: system calls only where strace is there, and may trace."""
     words = ["strace", "-qq", "-o", os.devnull, "true"]
     can_trace = shutil.which("strace") and subprocess.run(words, capture_output=True, check=False).returncode == 0
-    return [*(["strace"] if can_trace else []), "failpoints", "signals"]
+    return [*(["strace"] if can_trace else []), "failpoints"]
 
 
 def test_kills_at_some_points_lose_nothing(tmp_path: Path):

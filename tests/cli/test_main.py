@@ -14,6 +14,7 @@ import typer
 import lin.cli
 from lin.cli.main import COMMANDS, word_of
 from lin.errors import ExitCode
+from lin.project import Project
 from lin.version import __version__
 
 SHARED = {
@@ -189,3 +190,13 @@ def test_an_interrupt_while_it_starts_is_as_quiet_as_any(tmp_path: Path):
     words = [sys.executable, "-m", "lin", "runs"]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")
+
+
+def test_an_interrupt_that_a_library_tells_as_its_failure_is_one(tmp_path: Path, project: Project):
+    """As libraries in C++ do whose import was interrupted."""
+    (tmp_path / "tomli_w.py").write_text("raise ImportError('initialization failed') from KeyboardInterrupt()")
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    words = [sys.executable, "-m", "lin", "add", "a", str(tmp_path / "a.csv")]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(words, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")

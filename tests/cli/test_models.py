@@ -35,6 +35,7 @@ def test_json_has_the_moves(lin):
             "golden",
             "proof",
             "email",
+            "signer",
             "aliases",
             "tags",
             "comments",

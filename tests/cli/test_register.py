@@ -22,6 +22,7 @@ def test_makes_the_next_version(lin):
             "golden",
             "proof",
             "email",
+            "signer",
             "aliases",
             "tags",
             "comments",

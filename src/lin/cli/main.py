@@ -58,7 +58,7 @@ COMMANDS = {
     "impact": "Show what was made from a thing, and what of it is live.",
     "delete": "Delete runs; --undo brings them back until lin gc took them.",
     "gc": "Take away what deleted runs and killed programs left.",
-    "seal": "Sign all events and runs that there are, with an ssh key.",
+    "seal": "Sign all events and runs that there are.",
     "fsck": "Look the whole store over: records, hashes, files, tables.",
     "demo": "Play the whole story on real data, in a folder of its own.",
 }
@@ -98,6 +98,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except BaseException as error:  # a panic in a library written in Rust is no Exception
         if os.environ.get("LIN_DEBUG") or isinstance(error, SystemExit | KeyboardInterrupt):
             raise
+        if _is_interrupted(error):
+            raise KeyboardInterrupt from error
         sys.exit(_report(_name_failure(error)))
     finally:
         settle()
@@ -198,6 +200,12 @@ def _report(error: LinError) -> ExitCode:
     hint = f" (hint: {safe(error.hint)})" if error.hint else ""
     tell("\n".join([f"error: {safe(message)}{hint}", *map(safe, pointer)]) + "\n")
     return error.exit_code
+
+
+def _is_interrupted(error: BaseException) -> bool:
+    """Whether an interrupt made a library fail: one that is being imported tells of it in its own words."""
+    before = error.__cause__ or error.__context__
+    return before is not None and (isinstance(before, KeyboardInterrupt) or _is_interrupted(before))
 
 
 def _name_failure(error: BaseException) -> LinError:
