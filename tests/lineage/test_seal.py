@@ -268,6 +268,13 @@ def test_gc_keeps_the_list_of_a_seal(begun, acting: As) -> None:
     assert finding.what.startswith("the list of the runs that it seals cannot be read")
 
 
+def test_a_stranger_seals_nothing(begun, acting: As) -> None:
+    begun.train()
+    with pytest.raises(RefusedError, match="not one that the signers have for mallory <mallory@example.com>"):
+        seal_store(acting("mallory"), now=NOW)
+    assert seal_store(acting("bob"), now=NOW).email == "bob@example.com"
+
+
 def test_a_damaged_run_is_not_sealed(begun, acting: As) -> None:
     run = begun.train()
     (path,) = begun.project.store_root.glob(f"runs/*/{run.id}/run.json")

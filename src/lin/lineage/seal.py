@@ -10,8 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from lin.errors import StoreError
-from lin.events import Change, Event, Seal
+from lin.errors import RefusedError, StoreError
+from lin.events import Change, CheckedEvent, Event, Seal
 from lin.ids import is_id, new_id
 from lin.models.fold import fold_events
 from lin.project import Project
@@ -47,7 +47,7 @@ def seal_store(project: Project, *, now: datetime) -> Sealing:
 
     Raises:
         StoreError: a run that is to be sealed cannot be read. UsageError: there is no key. OutsideError: it does not
-            sign.
+            sign. RefusedError: signers are known, and it is none of theirs.
     """
     store = project.store
     listed: dict[str, str] = {}
@@ -66,7 +66,13 @@ def seal_store(project: Project, *, now: datetime) -> Sealing:
     made = True
     try:
         event = store.events.append(
-            decide, actor=project.actor, email=project.email, op_id=new_id(), now=now, sign=True
+            decide,
+            actor=project.actor,
+            email=project.email,
+            op_id=new_id(),
+            now=now,
+            sign=True,
+            admit=_require_signer,
         )
     except _NothingNewError:
         event, made = store.events.read()[-1], False
@@ -99,6 +105,16 @@ def parse_listing(data: bytes, number: int) -> dict[str, str]:
     if len(listed) != len(lines):
         raise StoreError(f"the list of runs of event {number} is damaged", hint="lin fsck --read-data")
     return listed
+
+
+def _require_signer(_: object, event: Event) -> None:
+    """Where signers are known, a seal by somebody else would be worth nothing."""
+    if isinstance(event, CheckedEvent) and event.signer is None:
+        named = f"{event.actor} <{event.email}>" if event.email else event.actor
+        raise RefusedError(
+            f"the key that signs is not one that the signers have for {named}",
+            hint="a line in the file of signers: EMAIL KEY",
+        )
 
 
 class _NothingNewError(Exception):

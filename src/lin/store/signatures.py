@@ -196,7 +196,8 @@ def sign(key: str, data: bytes) -> str:
         ended = _ask(["-Y", "sign", "-n", NAMESPACE, "-f", path], data)
     begin, end = _ARMOR
     if ended.returncode != 0 or not ended.stdout.startswith(begin):
-        why = ended.stderr.decode(errors="replace").replace("Signing data on standard input", "").strip()
+        said = ended.stderr.decode(errors="replace").replace("Signing data on standard input", "").splitlines()
+        why = "; ".join(line for line in said if line.strip() and not line.startswith("@"))
         raise OutsideError(
             f"the key {key} does not sign: {why or 'no answer'}",
             hint="name another one: LIN_SIGNING_KEY=~/.ssh/id_ed25519",
