@@ -1,7 +1,12 @@
 """The chain of events: numbers taken once, hashes that hold, answers that lie."""
 
 import multiprocessing
-from collections.abc import Iterable, Sequence
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -104,3 +109,65 @@ def test_processes_that_race_lose_nothing(tmp_path: Path) -> None:
     assert len({e.op_id for e in events}) == 100
     versions = [e.change.version for e in events if isinstance(e.change, Register)]
     assert versions == list(range(1, 101))
+
+
+@pytest.fixture
+def _restless() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_restless")
+def test_threads_share_an_open_log(tmp_path: Path) -> None:
+    ours, theirs = Events(LocalBackend(tmp_path)), Events(LocalBackend(tmp_path))
+
+    def work(number: int) -> list[int]:
+        append(ours if number % 2 else theirs, f"op{number}")
+        return [event.number for event in ours.read()]
+
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(work, range(64)))
+    assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in read)
+    assert len({event.op_id for event in ours.read()}) == 64
+
+
+def test_what_was_read_does_not_grow(tmp_path: Path) -> None:
+    events = Events(LocalBackend(tmp_path))
+    append(events, "a")
+    before = events.read()
+    append(events, "b")
+    assert [event.op_id for event in before] == ["a"]
+
+
+class SlowBackend(MemoryBackend):
+    """A listing takes a while, so that a fork finds a thread in the middle of it."""
+
+    def list(self, folder: str) -> list[str]:
+        time.sleep(0.2)
+        return super().list(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_does_not_wait_for_a_thread_that_it_has_not() -> None:
+    events = Events(SlowBackend())
+    append(events, "a")
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of just this
+        reading = pool.submit(events.read)
+        time.sleep(0.05)
+        child = os.fork()
+        if child == 0:
+            os._exit(len(events.read()))
+        ended = 0
+        until = time.monotonic() + 20
+        while not ended and time.monotonic() < until:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            time.sleep(0.01)
+        if not ended:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+        assert ended, "the fork hangs"
+        assert os.waitstatus_to_exitcode(status) == 1
+        assert len(reading.result()) == 1

@@ -4,9 +4,11 @@ Event n names the sha256 of event n−1. A number is taken by put-if-absent alon
 what an event says was decided by a look at all events before it.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from threading import Lock
 
 from lin.errors import StoreError
 from lin.events import Change, Event
@@ -18,13 +20,15 @@ FOLDER = "events"
 
 
 class Events:
-    """The log, read once and then caught up with whatever others append."""
+    """The log, read once and then caught up with whatever others append. Threads may share it."""
 
     def __init__(self, backend: Backend, notary: Notary | None = None) -> None:
         self._backend = backend
         self._notary = notary or Notary("")
-        self._events: list[Event] = []
-        self._last: str | None = None
+        self._known: tuple[Sequence[Event], str | None] = (), None
+        """What was read, and the sha256 of the last: replaced at once, for a fork can come at any moment."""
+        self._locks: dict[int, Lock] = {}
+        """By process: after a fork nobody would give back a lock that another thread held."""
 
     def read(self) -> Sequence[Event]:
         """Every event in order.
@@ -32,7 +36,15 @@ class Events:
         Raises:
             StoreError: an event is missing, damaged, or does not name the one before it.
         """
-        number, last = len(self._events), self._last
+        return self._catch_up()[0]
+
+    def _catch_up(self) -> tuple[Sequence[Event], str | None]:
+        with self._locks.setdefault(os.getpid(), Lock()):
+            self._known = self._read_on(*self._known)
+            return self._known
+
+    def _read_on(self, known: Sequence[Event], last: str | None) -> tuple[Sequence[Event], str | None]:
+        number = len(known)
         listed = [name for name in self._backend.list(FOLDER) if name.endswith(".json")]
         found: list[Found] = []
         while number < len(listed) or self._backend.size(event_key(number + 1)) is not None:  # a listing may lag behind
@@ -41,9 +53,7 @@ class Events:
             found.append(Found(_decode(data, number, last), data))
             last = digest(data)
         self._notary.require_all(number)
-        self._events += self._notary.check(found)
-        self._last = last
-        return self._events
+        return ((*known, *self._notary.check(found)), last) if found else (known, last)
 
     def append(
         self,
@@ -64,18 +74,18 @@ class Events:
         case.
         """
         while True:
-            events = self.read()
+            events, last = self._catch_up()
             event = Event(
                 number=len(events) + 1,
                 op_id=op_id,
                 time=now,
                 actor=actor,
-                previous=self._last,
+                previous=last,
                 change=decide(events),
                 email=email,
             )
             data = encode_signed(event, partial(self._notary.sign, asked=sign))
-            (told,) = self._notary.check([Found(_decode(data, event.number, self._last), data)])
+            (told,) = self._notary.check([Found(_decode(data, event.number, last), data)])
             admit(events, told)
             try:
                 self._backend.put_if_absent(event_key(event.number), data)
