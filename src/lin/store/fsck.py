@@ -6,7 +6,7 @@ Nothing is changed, and no file is reached through a link. What does not belong 
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeVar
@@ -14,19 +14,19 @@ from zlib import crc32
 
 import msgspec
 
-from lin.errors import LinError, NewerError
+from lin.errors import LinError, NewerError, OutsideError
 from lin.events import Event
 from lin.ids import day_of, is_id
 from lin.records import Log, Record, Sealed, Start, decode_sealed, digest
-from lin.store.backend import Backend
+from lin.store.backend import Backend, Entry
 from lin.store.events import event_key
 from lin.store.runs import LOG, OUTPUT, read_lines
 
 R = TypeVar("R", bound=Record)
 
-Ill = Literal["damaged", "altered", "missing", "stray", "exposed", "distrusted"]
-"""It cannot be read; is not what its hash says; is not there; does not belong there; may be written by everybody;
-is not signed by whom it takes."""
+Ill = Literal["damaged", "altered", "missing", "stray", "exposed", "distrusted", "unreadable"]
+"""It is not readable as what it should be; is not what its hash says; is not there; does not belong there; may be
+written by everybody; is not signed by whom it takes; is kept back by the system, so that nothing is known of it."""
 
 EVENTS = "events"
 EVENT = re.compile(r"(\d{12})\.json", re.ASCII)
@@ -75,8 +75,16 @@ class RunCheck(NamedTuple):
 
 def folders_in(backend: Backend, folder: str, names: re.Pattern[str]) -> list[str]:
     """The folders of such names that lie directly in `folder`, in order; links are none."""
-    found = backend.entries(folder) if _is_folder(backend, folder) else ()
+    found = entries_in(backend, folder) if _is_folder(backend, folder) else ()
     return sorted(entry.name for entry in found if entry.kind == "folder" and names.fullmatch(entry.name))
+
+
+def entries_in(backend: Backend, folder: str) -> Sequence[Entry]:
+    """All that lies directly in a folder; none where the system refuses to list it, which `lin.store.strays` tells."""
+    try:
+        return backend.entries(folder)
+    except OutsideError:
+        return []
 
 
 def list_runs(backend: Backend) -> list[str]:
@@ -84,7 +92,7 @@ def list_runs(backend: Backend) -> list[str]:
     return [
         entry.name
         for day in folders_in(backend, "runs", DAY)
-        for entry in sorted(backend.entries(f"runs/{day}"))
+        for entry in sorted(entries_in(backend, f"runs/{day}"))
         if entry.kind == "folder" and is_id(entry.name) and day_of(entry.name) == day
     ]
 
@@ -94,7 +102,7 @@ def list_blobs(backend: Backend) -> list[str]:
     return [
         entry.name
         for prefix in folders_in(backend, "blobs", PREFIX)
-        for entry in sorted(backend.entries(f"blobs/{prefix}"))
+        for entry in sorted(entries_in(backend, f"blobs/{prefix}"))
         if entry.kind == "file" and SHA256.fullmatch(entry.name) and entry.name.startswith(prefix)
     ]
 
@@ -167,6 +175,13 @@ def _check_chain(found: dict[int, tuple[Event, str]]) -> Iterator[Fault]:
 def check_run(backend: Backend, run_id: str, *, data: bool = True) -> RunCheck:
     """Read all files of a run. With `data`, its logs are hashed; else only their sizes are looked at."""
     folder = run_folder(run_id)
+    try:
+        return _check_run(backend, run_id, folder, data=data)
+    except OutsideError as error:
+        return RunCheck(None, None, [fault_of(folder, error)])
+
+
+def _check_run(backend: Backend, run_id: str, folder: str, *, data: bool) -> RunCheck:
     if backend.size(f"{folder}/start.json") is None:
         left = any(backend.size(f"{folder}/{name}") is not None for name in ("run.json", LOG, OUTPUT))
         what = "the run has no beginning"
@@ -212,7 +227,7 @@ def _check_log(backend: Backend, key: str, log: Log | None, *, data: bool) -> Fa
     try:
         content = backend.read(key)
     except LinError as error:
-        return Fault(key=key, ill="damaged", what=error.message)
+        return fault_of(key, error)
     if digest(content) == log.sha256:
         return None
     if digest(content[: log.bytes]) == log.sha256:
@@ -232,7 +247,7 @@ def _check_lines(backend: Backend, key: str) -> Iterator[Fault]:
         data = backend.read(key)
         lines = sum(1 for _ in read_lines(data, key))
     except LinError as error:
-        yield Fault(key=key, ill="damaged", what=error.message)
+        yield fault_of(key, error)
         return
     wrong = sum(not _is_whole_or_torn(raw) for raw in BytesIO(data))
     if wrong:
@@ -264,7 +279,7 @@ def check_blob(backend: Backend, sha256: str) -> Fault | None:
     try:
         found = hash_object(backend, key)
     except LinError as error:
-        return Fault(key=key, ill="damaged", what=error.message)
+        return fault_of(key, error)
     return None if found == sha256 else Fault(key=key, ill="altered", what=f"its content has the sha256 {found}")
 
 
@@ -293,7 +308,14 @@ def _read(backend: Backend, key: str, kind: type[R]) -> tuple[R, str] | Fault:
     except NewerError:
         raise
     except LinError as error:
-        return Fault(key=key, ill="damaged", what=error.message.removeprefix(f"{key} is damaged: "))
+        return fault_of(key, error)
+
+
+def fault_of(key: str, error: LinError) -> Fault:
+    """What is wrong with a file that could not be read: where the system refuses, its content may be whole."""
+    if isinstance(error, OutsideError):
+        return Fault(key=key, ill="unreadable", what=error.message)
+    return Fault(key=key, ill="damaged", what=error.message.removeprefix(f"{key} is damaged: "))
 
 
 def _take(read: tuple[R, str] | Fault, faults: list[Fault]) -> tuple[R, str] | tuple[None, None]:

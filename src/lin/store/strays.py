@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from lin.errors import OutsideError
 from lin.ids import day_of, is_id
 from lin.store.backend import Backend, Entry
-from lin.store.fsck import DAY, EVENT, EVENTS, PREFIX, Fault, folders_in, list_runs, run_folder
+from lin.store.fsck import DAY, EVENT, EVENTS, PREFIX, Fault, fault_of, folders_in, list_runs, run_folder
 from lin.store.runs import LOG, OUTPUT
 
 QUARANTINE = "quarantine"
@@ -45,7 +46,7 @@ def find_strays(backend: Backend) -> Strays:
     faults: list[Fault] = []
     exposed: list[str] = []
     unfinished = 0
-    for path, entry, expected in _entries(backend):
+    for path, entry, expected in _entries(backend, faults):
         if entry.exposed and path != ".gitignore":
             exposed.append(path)
         if _is_unfinished(path, entry):
@@ -65,29 +66,40 @@ def show_name(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _entries(backend: Backend) -> Iterator[tuple[str, Entry, str | None]]:
-    """Every path with what lies there, and what lin would have put there: None for nothing."""
-    yield from _in(backend, "", _ROOT.get)
+def _entries(backend: Backend, faults: list[Fault]) -> Iterator[tuple[str, Entry, str | None]]:
+    """Every path with what lies there, and what lin would have put there: None for nothing.
+
+    A folder that the system refuses to list is added to `faults`.
+    """
+    look = partial(_in, backend, faults)
+    yield from look("", _ROOT.get)
     real = {entry.name for entry in backend.entries("") if entry.kind == "folder"}
     if EVENTS in real:
-        yield from _in(backend, EVENTS, partial(_file_if, EVENT))
+        yield from look(EVENTS, partial(_file_if, EVENT))
     if "blobs" in real:
-        yield from _in(backend, "blobs", partial(_folder_if, PREFIX))
+        yield from look("blobs", partial(_folder_if, PREFIX))
     for prefix in folders_in(backend, "blobs", PREFIX):
         names = re.compile(prefix + r"[0-9a-f]{62}")
-        yield from _in(backend, f"blobs/{prefix}", partial(_file_if, names))
+        yield from look(f"blobs/{prefix}", partial(_file_if, names))
     if _ANNOUNCED in real:
-        yield from _in(backend, _ANNOUNCED, partial(_file_if, _LIST))
+        yield from look(_ANNOUNCED, partial(_file_if, _LIST))
     if "runs" in real:
-        yield from _in(backend, "runs", partial(_folder_if, DAY))
+        yield from look("runs", partial(_folder_if, DAY))
     for day in folders_in(backend, "runs", DAY):
-        yield from _in(backend, f"runs/{day}", partial(_run_if, day))
+        yield from look(f"runs/{day}", partial(_run_if, day))
     for run_id in list_runs(backend):
-        yield from _in(backend, run_folder(run_id), lambda name: "file" if name in RUN_FILES else None)
+        yield from look(run_folder(run_id), lambda name: "file" if name in RUN_FILES else None)
 
 
-def _in(backend: Backend, folder: str, expect: Callable[[str], str | None]) -> Iterator[tuple[str, Entry, str | None]]:
-    for entry in backend.entries(folder):
+def _in(
+    backend: Backend, faults: list[Fault], folder: str, expect: Callable[[str], str | None]
+) -> Iterator[tuple[str, Entry, str | None]]:
+    try:
+        found = backend.entries(folder)
+    except OutsideError as error:
+        faults.append(fault_of(folder or ".", error))
+        return
+    for entry in found:
         yield f"{folder}/{entry.name}" if folder else entry.name, entry, expect(entry.name)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from lin.errors import LinError, NewerError
+from lin.errors import LinError, NewerError, OutsideError
 from lin.lineage.fsck.names import Named, names_of_record
 from lin.lineage.fsck.reading import Reading
-from lin.store.fsck import Fault, blob_key, check_blob, list_blobs
+from lin.store.fsck import Fault, blob_key, check_blob, fault_of, list_blobs
 from lin.store.store import Store
 
 _TELL_EVERY = 10
@@ -35,7 +35,7 @@ def check_blobs(store: Store, named: Named, reading: Reading, pause: Callable[[]
             reading.tell("blobs", number, len(there))
         if reading.wants("2 blobs", sha256):
             fault = check_blob(store.blobs.backend, sha256)
-            reading.done("2 blobs", sha256, store.blobs.size(sha256) or 0, altered=fault is not None)
+            reading.done("2 blobs", sha256, _size(store, sha256) or 0, altered=fault is not None)
             if fault is not None:
                 doubtful.add(sha256)
     if doubtful:
@@ -58,7 +58,7 @@ def _read_records(store: Store, named: Named, there: set[str], reading: Reading)
         except LinError:
             doubtful.append(sha256)
             continue
-        reading.hashed += store.blobs.size(sha256) or 0
+        reading.hashed += _size(store, sha256) or 0
         named.update(more)
         waiting += [(each, of) for each, of in more.records.items() if each not in done]
         done |= more.records.keys()
@@ -70,13 +70,25 @@ def _measure(store: Store, named: Named, there: set[str]) -> list[str]:
     return [
         sha256
         for sha256, size in named.blobs.items()
-        if sha256 not in there or (size is not None and store.blobs.size(sha256) != size)
+        if sha256 not in there or (size is not None and _size(store, sha256) != size)
     ]
+
+
+def _size(store: Store, sha256: str) -> int | None:
+    """How large a blob is; None where nobody knows, so that it is looked at again."""
+    try:
+        return store.blobs.size(sha256)
+    except OutsideError:
+        return None
 
 
 def _look_again(store: Store, named: Named, sha256: str) -> Fault | None:
     backend = store.blobs.backend
-    if backend.size(blob_key(sha256)) is None:
+    try:
+        size = backend.size(blob_key(sha256))
+    except OutsideError as error:
+        return fault_of(blob_key(sha256), error)
+    if size is None:
         missing = Fault(key=blob_key(sha256), ill="missing", what="it is named, and not there")
         return missing if sha256 in named.blobs else None
     fault = check_blob(backend, sha256)
@@ -86,5 +98,5 @@ def _look_again(store: Store, named: Named, sha256: str) -> Fault | None:
     try:
         names_of_record(store, sha256, kind)
     except LinError as error:
-        return Fault(key=blob_key(sha256), ill="damaged", what=error.message)
+        return fault_of(blob_key(sha256), error)
     return None

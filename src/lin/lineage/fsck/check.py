@@ -120,7 +120,7 @@ class _Look:
         """What is there now; where something is missing, still what was there before."""
         seen, records = self._seen or Seen(store=self._store.info.id, time=now), self._records
         through = self._reading.share >= 1
-        events_whole = not any(fault.key.startswith(f"{EVENTS}/") for fault in records.faults)
+        events_whole = not any(fault.key.partition("/")[0] == EVENTS for fault in records.faults)
         runs = records.sealed.union(seen.runs) - self._index.held - records.collected
         return Seen(
             store=seen.store,
@@ -175,7 +175,7 @@ class _Look:
     def _of_record(self, fault: Fault, needs: Needs, memory: Memory) -> Finding:
         run = run_in(fault.key)
         needed = needs.of_run(run) if run else []
-        if fault.key.partition("/")[0] == EVENTS and fault.ill in {"damaged", "altered", "missing"}:
+        if fault.key.partition("/")[0] == EVENTS and fault.ill in {"damaged", "altered", "missing", "unreadable"}:
             needed = needs.of_all_models()
             told = f"{fault.what}; what was said of models is known up to event {len(self._records.events.whole)}"
             fault = structs.replace(fault, what=told)

@@ -48,6 +48,7 @@ class Memory:
         self._store = store
         self._clock = clock
         self._noted = clock()
+        self._may_write = True
         self.seen = self._read()
 
     def note(self, reading: Reading, now: datetime) -> None:
@@ -85,7 +86,7 @@ class Memory:
     def write(self, seen: Seen) -> None:
         """Keep it whole. Where that cannot be written, nothing is kept."""
         self.seen = seen
-        if self.path is None:
+        if self.path is None or not self._may_write:
             return
         with suppress(OSError):
             make_private(self.path.parent)
@@ -96,6 +97,9 @@ class Memory:
             return None
         try:
             seen = decode_sealed(self.path.read_bytes(), Seen, where=str(self.path))
-        except (OSError, StoreError):
+        except (FileNotFoundError, StoreError):
+            return None
+        except OSError:
+            self._may_write = False  # what is there may be whole
             return None
         return seen if seen.store == self._store else None

@@ -26,6 +26,7 @@ def tell_mend(fault: Fault, *, needed: bool, content: str | None, deleted: bool,
     place = fault.key.partition("/")[0]
     mends = (
         (fault.ill == "exposed", "chmod -R o-w on the store's folder"),
+        (fault.ill == "unreadable", "look at the disk, at who may read it, and at ulimit -n; then again: lin fsck"),
         (fault.ill == "stray", "lin fsck --repair --yes moves it into quarantine"),
         (
             fault.ill == "distrusted",

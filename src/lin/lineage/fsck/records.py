@@ -6,6 +6,7 @@ What seems wrong is looked at again after a pause: others may write or collect m
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from lin.errors import OutsideError
 from lin.events import Delete, Event, Receipt, Register
 from lin.ids import is_id
 from lin.lineage.fsck.memory import Seen
@@ -17,7 +18,7 @@ from lin.models.registry import list_versions
 from lin.records import Log, Sealed
 from lin.runs.deleted import fold_deletions
 from lin.store.events import event_key
-from lin.store.fsck import EventsCheck, Fault, RunCheck, check_events, check_run, list_runs, run_folder
+from lin.store.fsck import EventsCheck, Fault, RunCheck, check_events, check_run, fault_of, list_runs, run_folder
 from lin.store.store import Store
 
 _TELL_EVERY = 100
@@ -145,7 +146,11 @@ def find_lost(store: Store, records: Records, held: Collection[str], seen: Seen 
     known = records.collected | records.sealed | records.broken
     faults = []
     for run, why in sorted((told | sealed).items()):
-        what = None if run in known or not is_id(run) else _what_is_gone(store, run, was_sealed=run in sealed)
+        try:
+            what = None if run in known or not is_id(run) else _what_is_gone(store, run, was_sealed=run in sealed)
+        except OutsideError as error:
+            faults.append(fault_of(run_folder(run), error))
+            continue
         if what is not None:
             key, text = what
             fault = Fault(key=key, ill="missing", what=f"{text}: {why}", remembered=run in remembered)

@@ -3,7 +3,7 @@
 Strays, and blobs that are not what their name says, go to `quarantine/`, so that the same content can be kept again;
 blobs whose content lies elsewhere are put back; the index is made anew. Records of runs and events stay where they are
 whatever is wrong with them: without its `run.json` a run would look as if it had never ended. Each step may be the last
-before a kill: the next look finds what is left to do.
+before a kill: the next look finds what is left to do. What the system refuses to read stays too: it may be whole.
 """
 
 from contextlib import suppress
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
 def plan_repair(found: Fsck) -> Plan:
     """What can be done about what a look found."""
     moves = [finding for finding in found.findings if _is_to_move(finding)]
-    put_back = [finding for finding in found.findings if finding.content and finding.file.startswith("blobs/")]
+    put_back = [finding for finding in found.findings if _is_to_put_back(finding)]
     rebuild = any(finding.file == INDEX for finding in found.findings)
     helped = {finding.file for finding in (*moves, *put_back) if finding in put_back or not finding.needed}
     left = [f for f in found.findings if f.file not in helped and f.file != INDEX]
@@ -113,6 +113,10 @@ def _is_to_move(finding: Finding) -> bool:
         return True
     is_blob = finding.file.startswith("blobs/") and finding.ill in {"damaged", "altered"}
     return is_blob or (finding.file == INDEX and finding.ill == "damaged")
+
+
+def _is_to_put_back(finding: Finding) -> bool:
+    return finding.content is not None and finding.file.startswith("blobs/") and finding.ill != "unreadable"
 
 
 def _move_aside(project: Project, backend: LocalBackend, moves: list[Finding], now: datetime) -> str:

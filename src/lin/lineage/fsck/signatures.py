@@ -9,13 +9,13 @@ from datetime import datetime
 
 import msgspec
 
-from lin.errors import LinError, StoreError
+from lin.errors import LinError, OutsideError, StoreError
 from lin.events import CheckedEvent, Event, Seal
 from lin.lineage.fsck.needs import fold_fitting
 from lin.lineage.seal import parse_listing
 from lin.records import digest
 from lin.store.events import event_key
-from lin.store.fsck import Fault, Ill, blob_key, run_folder
+from lin.store.fsck import EVENTS, Fault, Ill, blob_key, fault_of, run_folder
 from lin.store.signatures import Found, Notary
 from lin.store.store import Store
 
@@ -65,7 +65,10 @@ def check_signatures(
             found = _read_listing(store, event.number, event.change, faults)
             listed |= dict.fromkeys(found, event.number)
             faults += _check_runs(store, found, event.number, collected)
-    files = [Found(event, store.blobs.backend.read(event_key(event.number))) for event in events]
+    try:
+        files = [Found(event, store.blobs.backend.read(event_key(event.number))) for event in events]
+    except OutsideError as error:
+        return SignatureCheck(faults=[*faults, fault_of(EVENTS, error)])
     try:
         checked = [event for event in notary.check(files) if isinstance(event, CheckedEvent)]
         notary.require_all(len(events))
@@ -103,7 +106,7 @@ def _check_runs(store: Store, listed: dict[str, str], number: int, collected: Co
             elif digest(store.blobs.backend.read(key)) != sha256:
                 yield Fault(key=key, ill="altered", what=f"it is not the one that event {number} seals")
         except LinError as error:
-            yield Fault(key=key, ill="damaged", what=error.message)
+            yield fault_of(key, error)
 
 
 def _find_distrusted(events: Sequence[CheckedEvent]) -> Iterator[Fault]:

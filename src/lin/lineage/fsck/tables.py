@@ -20,7 +20,7 @@ from lin.data.pins import pinned_positions
 from lin.data.tables import Table
 from lin.errors import LinError, OutsideError
 from lin.lineage.fsck.reading import Reading
-from lin.records import DataFile, Pin, encode
+from lin.records import DataFile, Pin, PinnedVector, encode
 from lin.runs.pinned import measure_file
 from lin.store.fsck import Fault, Ill
 
@@ -75,12 +75,16 @@ def _hash(table: Table, location: str, file: DataFile) -> Fault | None:
         return Fault(key=path, ill="missing", what="it is gone")
     except OutsideError as error:
         return Fault(key=path, ill="damaged", what=error.message)
-    if file.vector is None:
-        return None
+    except OSError as error:
+        return Fault(key=path, ill="unreadable", what=f"it cannot be read: {error.strerror}")
+    return None if file.vector is None else _check_vector(table, location, file, file.vector)
+
+
+def _check_vector(table: Table, location: str, file: DataFile, vector: PinnedVector) -> Fault | None:
     try:
         pinned_positions(table, file)
     except OutsideError as error:
-        return Fault(key=path_in(location, file.vector.path or file.path), ill="altered", what=error.message)
+        return Fault(key=path_in(location, vector.path or file.path), ill="altered", what=error.message)
     return None
 
 
