@@ -39,5 +39,21 @@ def test_a_program_is_recorded_in_a_folder_of_any_name(tmp_path: Path, name: byt
     lin("run", "--", sys.executable, "-c", "print(open('numbers.csv').read())")
     (run,) = json.loads(lin("runs", "--json"))
     assert run["status"] == "finished"
-    if name != b"a\xff":  # what a program reads below a folder that is no UTF-8 is in no record
-        assert [read["path"] for read in run["inputs"]] == ["numbers.csv"]
+    assert [read["path"] for read in run["inputs"]] == ["numbers.csv"]
+
+
+def test_a_file_whose_name_is_no_utf_8_is_recorded_with_an_escape(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"a\xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has no such name")
+    program = "open(b'out\\xfe.csv', 'w').write(open(b'in\\xff.csv').read())"
+    (folder / os.fsdecode(b"in\xff.csv")).write_text("1\n")
+    for words in (["init"], ["run", "--", sys.executable, "-c", program]):
+        done = subprocess.run([sys.executable, "-m", "lin", *words], cwd=folder, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+    shown = subprocess.run([sys.executable, "-m", "lin", "runs", "--json"], cwd=folder, capture_output=True, check=True)
+    (run,) = json.loads(shown.stdout)
+    assert [read["path"] for read in run["inputs"]] == ["in\\xff.csv"]
+    assert [(wrote["path"], wrote["bytes"]) for wrote in run["outputs"]] == [("out\\xfe.csv", 2)]

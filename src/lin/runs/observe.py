@@ -2,6 +2,7 @@
 
 Of files, the content at the time of reading counts, and what is written is looked at now that the program has ended.
 What the run made itself and read again is no input. Tables are pinned now, at the versions that were read and made.
+What is no UTF-8 in a name is recorded as an escape.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from lin.errors import LinError
 from lin.project import Project
 from lin.records import FileRef, Input, Output, Seen, TableRef
 from lin.runs.writes import pin_input
+from lin.store.strays import show_name
 
 R = TypeVar("R")
 
@@ -42,6 +44,7 @@ def resolve_seen(project: Project, seen: Sequence[Seen]) -> Observed:
     Files outside the project, and those that are no files any more, are left out, as are the files of tables that
     were seen as tables. A declared table goes by its name, any other local one by that of its folder.
     """
+    seen = [msgspec.structs.replace(line, path=_find_path(project, line.path)) for line in seen]
     tables = _Tables(project, [Path(line.path) for line in seen if line.version is not None])
     made: set[tuple[str, int | None]] = set()
     read: dict[tuple[str, int | None, str | None], Seen] = {}
@@ -90,7 +93,7 @@ class _Tables:
         try:
             return pin_input(self._project, self._table(Path(path)), version)[1]
         except (LinError, OSError) as error:
-            self.unpinned.append(f"{path}@{version}: {error}")
+            self.unpinned.append(show_name(f"{path}@{version}: {error}"))
             return None
 
     def _table(self, root: Path) -> Table:
@@ -100,6 +103,20 @@ class _Tables:
         # another folder may have the name of a declared table: lineage must not take the one for the other
         is_taken = root.name in self._project.config.tables
         return Table(os.path.relpath(root, self._project.root) if is_taken else root.name, root)
+
+
+def _find_path(project: Project, path: str) -> str:
+    """The path of what was seen: below the project's folder, whose own name may be no UTF-8."""
+    root = os.path.realpath(project.root)
+    shown = show_name(root)
+    return root + path[len(shown) :] if path.startswith(f"{shown}/") else path
+
+
+def _find_file(path: Path) -> Path:
+    """A file by its path as it was told: its name may be no UTF-8. Raises `OSError`."""
+    if path.exists():
+        return path
+    return next((other for other in path.parent.iterdir() if show_name(other.name) == path.name), path)
 
 
 def _read_file(project: Project, line: Seen) -> FileRef | None:
@@ -114,7 +131,7 @@ def _written_file(project: Project, path: str) -> FileRef | None:
     if place is None:
         return None
     try:
-        with open_regular(Path(path).resolve()) as stream:
+        with open_regular(_find_file(Path(path)).resolve()) as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
             return FileRef(path=place, sha256=sha256, bytes=stream.tell())
     except (OSError, ValueError):

@@ -110,7 +110,8 @@ class Log:
 
     def _tell(self, mode: str, path: str, **facts: str | int) -> None:
         """Append a line: the record as JSON, with the CRC-32 of that JSON as its first member, in one write."""
-        line = {"type": "seen", "mode": mode, "path": path, **facts}
+        shown = os.fsencode(path).decode(errors="backslashreplace")  # records hold UTF-8 only
+        line = {"type": "seen", "mode": mode, "path": shown, **facts}
         known = tuple(line.values())
         if known in self._told or os.path.exists(self._sealed):
             return
