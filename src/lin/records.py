@@ -5,6 +5,7 @@ are sha256 in hex, paths are POSIX paths relative to what the field says, and un
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -427,9 +428,10 @@ def _explain(data: bytes, kind: type, where: str, error: Exception) -> StoreErro
 def _is_newer(found: str, known: str) -> bool:
     name, _, number = found.partition("/")
     known_name, _, known_number = known.partition("/")
-    return name == known_name and number.isdigit() and int(number) > int(known_number)
+    return name == known_name and _NUMBER.fullmatch(number) is not None and int(number) > int(known_number)
 
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _UPGRADE = "upgrade lin: pip install --upgrade lin-lineage"
 _MARK = b',"sha256":"'
 _TAIL = len(_MARK) + 64 + len(b'"}\n')

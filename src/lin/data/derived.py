@@ -44,7 +44,7 @@ def read_note(root: Path) -> tuple[int, str] | None:
         name = max((entry.name for entry in log.iterdir() if _COMMIT.fullmatch(entry.name)), default="")
         first = _read_first_line(log, name) if name else b"{}"
         info = msgspec.json.decode(first, type=_First).commit_info
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     note = info.get(NOTE)
     return (int(name[:20]), note) if isinstance(note, str) else None

@@ -229,7 +229,7 @@ def open_index(root: Path) -> Index:
     if found is not None:
         try:
             note = msgspec.json.decode(found[1], type=Note)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             note = Note(format="")
         if note.format == FORMAT and all(_is_ours(root, name) for name in note.files):
             return Index(root, found[0], note)
