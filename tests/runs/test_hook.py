@@ -122,7 +122,10 @@ OPENS = {
         [],
     ),
     "skipped": ("import os; os.mkdir('kept'); open('kept/n.csv', 'w'); open('kept.csv', 'w')", [("wrote", "kept.csv")]),
-    "no text": ("import os; open(b'n\\xff.csv', 'w'); open('n.csv', 'w')", [("wrote", "n\\xff.csv"), ("wrote", "n.csv")]),
+    "no text": (
+        "import os; open(b'n\\xff.csv', 'w'); open('n.csv', 'w')",
+        [("wrote", "n\\xff.csv"), ("wrote", "n.csv")],
+    ),
     "a pipe": ("import os; os.mkfifo('p.csv'); os.open(os.path.abspath('p.csv'), os.O_RDONLY | os.O_NONBLOCK)", []),
 }
 

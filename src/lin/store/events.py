@@ -45,9 +45,10 @@ class Events:
 
     def _read_on(self, known: Sequence[Event], last: str | None) -> tuple[Sequence[Event], str | None]:
         number = len(known)
-        listed = [name for name in self._backend.list(FOLDER) if name.endswith(".json")]
+        # a listing tells of an event that is missing; later ones were written by who had read all before
+        listed = 0 if known else sum(name.endswith(".json") for name in self._backend.list(FOLDER))
         found: list[Found] = []
-        while number < len(listed) or self._backend.size(event_key(number + 1)) is not None:  # a listing may lag behind
+        while number < listed or self._backend.size(event_key(number + 1)) is not None:  # a listing may lag behind
             number += 1
             data = self._backend.read(event_key(number))
             found.append(Found(_decode(data, number, last), data))
