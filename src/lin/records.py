@@ -420,7 +420,7 @@ def _explain(data: bytes, kind: type, where: str, error: Exception) -> StoreErro
         found = None
     if tag and found and _is_newer(found, tag):
         return NewerError(
-            f"{where} is in format '{found}', written by a newer lin; this one reads '{tag}'", hint=_UPGRADE
+            f"{where} is in format '{found}', written by a newer lin; this one reads '{tag}'", hint=UPGRADE
         )
     return StoreError(f"{where} is damaged: {error}", hint="restore that file from a backup of the store")
 
@@ -432,7 +432,7 @@ def _is_newer(found: str, known: str) -> bool:
 
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
-_UPGRADE = "upgrade lin: pip install --upgrade lin-lineage"
+UPGRADE = "upgrade lin: pip install --upgrade lin-lineage"
 _MARK = b',"sha256":"'
 _TAIL = len(_MARK) + 64 + len(b'"}\n')
 
@@ -459,7 +459,7 @@ def decode_sealed(data: bytes, kind: type[R], *, where: str) -> R:
         if not is_whole or isinstance(error, NewerError):
             raise
         what = error.message.removeprefix(f"{where} is damaged: ")
-        raise NewerError(f"{where} is whole, and holds what this lin does not know: {what}", hint=_UPGRADE) from error
+        raise NewerError(f"{where} is whole, and holds what this lin does not know: {what}", hint=UPGRADE) from error
     if not is_whole:
         raise StoreError(
             f"{where} is damaged: it does not have the sha256 that stands in it",

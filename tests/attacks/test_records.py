@@ -191,3 +191,31 @@ def test_a_format_that_is_no_number_is_damage() -> None:
         with pytest.raises(StoreError) as refused:
             decode(f'{{"format":"store/{number}"}}'.encode(), StoreInfo, where="store.json")
         assert not isinstance(refused.value, NewerError)
+
+
+def test_a_line_of_a_newer_lin_is_no_damage(lab: Path, lin: Callable, run: str) -> None:
+    """Of a run that is not sealed: its log alone tells what it needs."""
+    log = place(lab, "log.jsonl", run)
+    line = b'{"type":"hologram","x":1}\n'
+    log.write_bytes(log.read_bytes() + b'{"crc":"%08x",' % crc32(line) + line[1:])
+    place(lab, "run.json", run).unlink()
+    shutil.rmtree(lab / ".lin/index")
+    for words in (["show", run], ["compare", run, run], ["artifacts", run], ["output", run], ["gc"], ["fsck"]):
+        answer = lin(*words)
+        assert (answer.code, "this lin does not know" in answer.err) == (12, True), (words, answer)
+        assert "hint: upgrade lin" in answer.err
+    assert "this lin does not know" in lin("runs").err
+    assert lin("fsck", "--repair", "--yes").code == 12
+    assert not (lab / ".lin/quarantine").exists()
+
+
+def test_what_is_derived_or_set_aside_may_be_newer(lab: Path, lin: Callable) -> None:
+    commit = lab / ".lin/index/_delta_log/00000000000000000000.json"
+    commit.write_bytes(re.sub(rb"(format\W+index/)\d+", rb"\g<1>99", commit.read_bytes()))
+    (lab / ".lin/quarantine/2099").mkdir(parents=True)
+    (lab / ".lin/quarantine/2099/why.json").write_bytes(b'{"format":"quarantine/99"}\n')
+    assert b"index/99" in commit.read_bytes()
+    for words in (["runs"], ["status"], ["gc"], ["index"], ["fsck"]):
+        answer = lin(*words)
+        assert answer.code in {0, 1}, answer
+    assert "Ridge" in lin("runs").out

@@ -7,7 +7,7 @@ be read nobody knows, and that is an error.
 import re
 from collections.abc import Iterable
 
-from lin.errors import LinError, StoreError
+from lin.errors import LinError, NewerError, OutsideError, StoreError
 from lin.events import Register, Seal
 from lin.ids import short
 from lin.runs.deleted import collected_runs
@@ -46,16 +46,20 @@ class Marks:
             start = self._store.runs.start(run)
             self._mark(self._reader.all_named(start))
             if sealed is None:
-                self._mark(named_by_lines(read_lines(self._store.runs.file(run, LOG) or b"", run)))
+                self._mark(
+                    named_by_lines(read_lines(self._store.runs.file(run, LOG) or b"", f"the log of run {short(run)}"))
+                )
             else:
                 self._mark(named_by_sealed(sealed))
                 self._final.add(run)
         except LinError as error:
             if run in collected_runs(self._store):
                 return  # by another process, just now
+            may_be_whole = isinstance(error, NewerError | OutsideError)
+            mend = f"restore that file from a backup of the store, or: lin delete {short(run)}"
             raise StoreError(
                 f"what run {short(run)} needs is not known, so no blob can go: {error.message}",
-                hint=f"restore that file from a backup of the store, or: lin delete {short(run)}",
+                hint=error.hint if may_be_whole else mend,
             ) from error
 
     def _mark(self, names: Iterable[str]) -> None:

@@ -246,6 +246,8 @@ def _check_lines(backend: Backend, key: str) -> Iterator[Fault]:
     try:
         data = backend.read(key)
         lines = sum(1 for _ in read_lines(data, key))
+    except NewerError:
+        raise
     except LinError as error:
         yield fault_of(key, error)
         return

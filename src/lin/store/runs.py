@@ -13,10 +13,11 @@ from zlib import crc32
 
 import msgspec
 
-from lin.errors import StoreError, UsageError
+from lin.errors import NewerError, StoreError, UsageError
 from lin.ids import SHORT, day_of, is_id, short
 from lin.numbers import Real, from_json
 from lin.records import (
+    UPGRADE,
     ArtifactKept,
     InputRead,
     LogLine,
@@ -28,7 +29,6 @@ from lin.records import (
     Seen,
     Start,
     TagSet,
-    decode,
     decode_sealed,
     digest,
     encode,
@@ -165,7 +165,7 @@ def read_lines(data: bytes, where: str) -> Iterator[Line | None]:
     A whole line that was appended to a torn one is found. `where` names the log in messages.
 
     Raises:
-        StoreError: a whole line is none that this lin knows.
+        NewerError: a whole line is none that this lin knows.
     """
     for raw in BytesIO(data):
         body = b"{" + raw[_CHECKSUM:]
@@ -177,9 +177,9 @@ def read_lines(data: bytes, where: str) -> Iterator[Line | None]:
             body = found
         try:
             yield _LINES.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            decode(body, LogLine, where=where)  # type: ignore[arg-type]  # says what is wrong with it
-            raise
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            what = f"{where} has a line that is whole, and that this lin does not know: {error}"
+            raise NewerError(what, hint=UPGRADE) from error
 
 
 def decode_lines(data: bytes, where: str) -> tuple[list[LogLine], int]:
