@@ -1,12 +1,20 @@
 """Clocks that are wrong by years, or stand: what happened first has the lower number, and ids stay ids."""
 
-from datetime import UTC, datetime
+import contextlib
+import io
+import json
+import multiprocessing
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from lin.events import Tag
+from lin.cli.main import main
+from lin.events import Event, Register, Tag
 from lin.ids import day_of, have_day, is_id, new_id
-from lin.project import Project
+from lin.project import Project, open_project
+from lin.records import Host, Process, Sealed, Start
 
 YEAR = 365 * 86_400 * 10**9
 NOW = 1_795_000_000 * 10**9
@@ -31,3 +39,66 @@ def test_events_keep_their_order_whatever_their_times_are(project: Project) -> N
         )
     read = type(project.store.events)(project.store.blobs.backend).read()
     assert [event.change.value for event in read] == ["0", "1", "2", "3", "4", "5"]
+
+
+TODAY = datetime.fromtimestamp(NOW / 10**9, UTC)
+EACH = 20
+HOST = Host(name="host", system="Linux", cpu="cpu", cores=2, memory_bytes=1 << 30)
+PROCESS = Process(host="host", boot="b", pid_namespace="", pid=1, started=1.0)
+
+
+def _work(root: Path, years: int) -> None:
+    """Runs, each registered as the next version, by a machine whose clock is off."""
+    project = open_project(root)
+    for number in range(EACH):
+        now = TODAY + timedelta(days=365 * years, seconds=number)
+        run = new_id(int(now.timestamp()) * 10**9)
+        start = Start(
+            id=run, kind="train", name=f"{years:+}", started=now, actor="ann", lin="0.1.0", host=HOST, process=PROCESS
+        )
+        begun = project.store.runs.begin(start)
+        project.store.runs.seal(Sealed(id=run, start=begun, ended=now, status="finished", seconds=1.0))
+        sha256 = project.store.blobs.put(run.encode())
+
+        def decide(events: Sequence[Event], run: str = run, sha256: str = sha256) -> Register:
+            version = 1 + sum(isinstance(event.change, Register) for event in events)
+            return Register(model="boston", version=version, run=run, artifact="model/model.skops", sha256=sha256)
+
+        project.store.events.append(decide, actor="ann", op_id=new_id(), now=now)
+
+
+def _ask(*words: str) -> str:
+    told = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stdout(told), pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert not ended.value.code, words
+    told.flush()
+    return told.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+def test_machines_whose_clocks_are_years_apart_write_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_work, args=(project.root, years)) for years in (-10, 10)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    monkeypatch.chdir(project.root)
+    events = open_project(project.root).store.events.read()
+    assert [event.number for event in events] == list(range(1, 2 * EACH + 1))
+    versions = [event.change.version for event in events if isinstance(event.change, Register)]
+    assert versions == list(range(1, 2 * EACH + 1))
+    assert {event.time.year > TODAY.year for event in events} == {True, False}
+    listed = json.loads(_ask("models", "--json"))
+    assert sorted(version["version"] for version in listed) == versions
+    before = _ask("runs", "--json")
+    assert len(json.loads(before)) == 2 * EACH
+    # an event counts as no earlier than those before it: what was first in the log is first at any moment
+    some = [version["version"] for version in json.loads(_ask("models", "--as-of", "2026-01-01", "--json"))]
+    assert sorted(some) == versions[: len(some)]
+    assert json.loads(_ask("models", "--as-of", "2000-01-01", "--json")) == []
+    _ask("gc", "--yes")
+    _ask("index", "--rebuild")
+    assert _ask("runs", "--json") == before
+    assert json.loads(_ask("fsck", "--read-data", "--json"))["findings"] == []
