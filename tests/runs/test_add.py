@@ -173,3 +173,12 @@ def test_a_table_that_lin_does_not_write_to_is_adopted_without_keep_log_only(pro
         add_table(project, "sales", delta, keep_log=True)
     assert "sales" not in open_project(project.root).config.tables
     assert add_table(project, "sales", delta).version == 1
+
+
+def test_folders_that_differ_in_case_alone_are_refused(project: Project, csv: Path) -> None:
+    add_table(project, "Foo", csv)
+    project = open_project(project.root)
+    with pytest.raises(ConflictError, match="'data/foo' and 'data/Foo' of table 'Foo' are one folder"):
+        add_table(project, "foo", csv)
+    assert [path.name for path in (project.root / "data").iterdir()] == ["Foo"]
+    add_table(project, "Foo", csv)

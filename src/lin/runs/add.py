@@ -61,13 +61,14 @@ def add_table(
 
     Raises:
         NotFoundError: no such source. UsageError: it cannot be read as a table, or the key is not one.
-        ConflictError: the table exists, or is declared otherwise.
+        ConflictError: the table exists, is declared otherwise, or has another's folder but for the case of letters.
     """
     check_name(name, "a table")
     if not _is_there(source):
         raise NotFoundError(f"there is no file or folder '{source}'", hint="lin add NAME FILE.csv")
     setting = _setting(project, name, source, key, order, path)
     table = Table(name, project.root / setting.path, tuple(setting.key), tuple(setting.order))
+    _refuse_same_folder(project, name, setting.path)
     if name in project.config.tables:
         declare_table(project, name, setting)  # refuses another declaration before anything is written
     run = None
@@ -101,6 +102,16 @@ def _is_there(source: Path) -> bool:
         return source.exists()
     except OSError as error:
         raise OutsideError(f"{str(source)[:80]!r} cannot be looked at: {error.strerror}") from error
+
+
+def _refuse_same_folder(project: Project, name: str, path: str) -> None:
+    """Two folders that differ in the case of letters alone are one on many file systems."""
+    for other, setting in project.config.tables.items():
+        if other != name and setting.path != path and setting.path.casefold() == path.casefold():
+            raise ConflictError(
+                f"'{path}' and '{setting.path}' of table '{other}' are one folder where letters have no case",
+                hint="take another name",
+            )
 
 
 def _setting(
