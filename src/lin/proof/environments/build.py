@@ -1,7 +1,8 @@
 """Making a virtual environment with uv: exactly the packages that are asked for, lin among them, and what is missing.
 
-uv looks where its own settings say, in its cache first; no address is known here. Distributions are put in without
-looking at their needs; only what takes the place of a recorded one brings along what it needs.
+uv looks where the user's settings of it say, in its cache first, and never where the project says; no address is known
+here. Distributions are put in without looking at their needs; only what takes the place of a recorded one brings along
+what it needs.
 """
 
 import json
@@ -26,6 +27,8 @@ TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _VERSION = re.compile(r"v?[0-9][0-9A-Za-z.!+_-]*")
+NEUTRAL = Path("/")
+"""Where uv is started: it takes settings and Pythons from the folders that it is in, and no project chooses these."""
 _OWN_VARIABLES = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_SYSTEM_PYTHON")
 _LAUNCHER = """#!/bin/sh
 '''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"
@@ -52,6 +55,7 @@ def ask_uv(uv: str, arguments: Sequence[str | Path], *, lines: Iterable[str] = (
     try:
         answer = subprocess.run(
             [uv, *arguments],
+            cwd=NEUTRAL,
             input="".join(f"{line}\n" for line in lines),
             capture_output=True,
             text=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from lin.proof.environments.build import NEUTRAL
 from lin.records import Environment
 
 _SECONDS = 20
@@ -100,7 +101,7 @@ def _answer(command: list[str]) -> str:
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, cwd=NEUTRAL,
         )  # fmt: skip
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return ""
