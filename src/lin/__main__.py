@@ -1,4 +1,7 @@
-"""`python -m lin` is `lin`. An interrupt while that is being imported ends it as quietly as any later one."""
+"""`python -m lin` is `lin`: no module of the working folder stands in for one that lin needs.
+
+An interrupt while that is being imported ends it as quietly as any later one.
+"""
 
 import sys
 from typing import NoReturn
@@ -15,4 +18,6 @@ def main() -> NoReturn:
 
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the working folder, which whoever made the project has filled
     main()
