@@ -5,11 +5,15 @@ from data is drawn as it is, never as a formula.
 """
 
 import io
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from lin.errors import OutsideError
 
 INK, GREY, LIGHT = "#22313f", "#8a949e", "#dfe4e8"
 BLUE, ORANGE, GREEN, VIOLET, RED = "#2b6ca3", "#d9722e", "#3f9b6c", "#7a6fb0", "#a03d3d"
@@ -106,10 +110,36 @@ def draw_svg(draw: Callable[[Any], None], size: tuple[float, float], *, dpi: int
     return document[document.index("<svg") :]
 
 
+def import_matplotlib() -> Any:
+    """The module. On import it reads a `matplotlibrc` of the working folder: no picture goes by it, nor stops for it.
+
+    Raises:
+        OutsideError: that is no file, or not text.
+    """
+    complaints = logging.getLogger("matplotlib")
+    level = complaints.level
+    complaints.setLevel(logging.CRITICAL)  # they would quote the file, terminal escapes and all
+    try:
+        _require_plain(Path("matplotlibrc"))
+        import matplotlib as mpl
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutsideError(
+            f"matplotlib cannot read its settings, a file 'matplotlibrc': {error}", hint="take it out of this folder"
+        ) from error
+    finally:
+        complaints.setLevel(level)
+    return mpl
+
+
+def _require_plain(place: Path) -> None:
+    """Raise `OSError` for what could be read without end: a pipe, a device."""
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        raise OSError("it is no regular file")
+
+
 @contextmanager
 def _styled(more: dict[str, Any] | None = None) -> Iterator[None]:
-    import matplotlib as mpl
-
+    mpl = import_matplotlib()
     plain: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
     with mpl.rc_context(plain | _STYLE | (more or {})), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in a script that the font lacks
@@ -124,6 +154,7 @@ def shortened(label: Any, longest: int = _LONGEST_NAME) -> str:
 
 def width_of(text: str, points: float, *, bold: bool = False) -> float:
     """How wide the text is at that size of the font, in inches."""
+    import_matplotlib()
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
