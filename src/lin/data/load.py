@@ -179,7 +179,7 @@ def _read_parquet(data: bytes, name: str) -> "pa.Table":
 
     try:
         return pq.ParquetFile(pa.BufferReader(data), coerce_int96_timestamp_unit="us").read()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:  # pandas' types raise such
         raise UsageError(f"{name} cannot be read as Parquet: {error}") from error
 
 

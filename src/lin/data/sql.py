@@ -318,7 +318,7 @@ def read_footer(root: Path, file: AddFile) -> "tuple[pa.Schema, int]":
             return parquet.schema_arrow.remove_metadata(), parquet.metadata.num_rows
     except FileNotFoundError:
         raise OutsideError(f"{what} is missing") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:  # pandas' types raise such
         raise OutsideError(f"{what} cannot be read: {error}", hint=_BACKUP) from error
 
 

@@ -160,7 +160,7 @@ def read_golden(data: bytes) -> Golden:
     try:
         table = pq.ParquetFile(pa.BufferReader(data)).read()  # `read_table` would import pandas
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:  # pandas' types raise such
         raise OutsideError(f"{GOLDEN} is no Parquet file: {error}") from error
     return open_golden(table)
 
