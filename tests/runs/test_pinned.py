@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from lin.data.read import read_version
 from lin.data.tables import Table, open_table
+from lin.errors import OutsideError
 from lin.project import Project, open_project
 from lin.records import DataFile, Pin, PinnedVector, encode
 from lin.runs.add import add_table
@@ -96,6 +98,32 @@ def test_a_flipped_bit_is_found_unless_only_sizes_are_looked_at(housing: Project
         file.write(b"x")
     (problem,) = check_tables(housing, models={}, quick=True).lost[0].problems
     assert problem.startswith(f"data file '{path}' was altered: it has")
+
+
+def test_nobody_reads_a_version_whose_files_were_altered_since_it_was_pinned(housing: Project, table: Table) -> None:
+    path = flip(table, 0)
+    with pytest.raises(OutsideError, match=rf"data file '{path}' of table 'housing' was altered since .* version 0"):
+        pin_input(housing, table, 0)
+    flip(table, 0)
+    assert pin_input(housing, table, 0)[1].version == 0
+
+
+def test_a_file_is_held_against_the_pin_of_another_version_too(housing: Project, table: Table, begin: Begin) -> None:
+    """Version 1 was pinned, and nobody has pinned version 2, which has its file still."""
+    from deltalake import write_deltalake
+
+    begin(inputs=[pin_input(housing, table, 1)[1]])
+    write_deltalake(table.root, read_version(table)[1].slice(0, 1), mode="append")
+    path = flip(table, 1)
+    with pytest.raises(OutsideError, match=f"data file '{path}' .* version 1"):
+        pin_input(housing, table, 2)
+
+
+def test_a_table_that_was_made_anew_is_another(housing: Project, table: Table, tmp_path: Path) -> None:
+    shutil.rmtree(table.root)
+    (tmp_path / "new.csv").write_text("ID,rm\n1,2.5\n")
+    add_table(housing, "housing", tmp_path / "new.csv", key=["ID"])
+    assert pin_input(housing, table, 0)[1].rows == 1
 
 
 def test_a_file_behind_a_link_is_no_file_of_the_table(housing: Project, table: Table) -> None:

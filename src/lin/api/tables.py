@@ -20,7 +20,7 @@ from lin.data.write import create_table, replace_rows
 from lin.errors import ConflictError, UsageError
 from lin.ids import is_id
 from lin.project import Project, declare_table
-from lin.runs.writes import pin_input, record_write
+from lin.runs.writes import pin_found, pin_input, record_write
 from lin.version import __version__
 
 if TYPE_CHECKING:
@@ -177,5 +177,5 @@ def _record(project: Project, table: Table, commit: Callable[[Attribution], int]
         return written.version
     log = current_log()
     version = commit(Attribution(run=log.id, user=project.actor, reason=reason, lin=__version__))
-    log.log_output(pin_input(project, table, version)[1])
+    log.log_output(pin_found(project, table, version)[1])
     return version

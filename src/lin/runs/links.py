@@ -44,6 +44,7 @@ _READ = (
 _FERTILE = "(r.parent IS NULL AND len(r.wrote) > 0 OR r.id IN (SELECT unnest($1)))"
 
 
+MOST_NEAR = 4
 _USE = {"source": "ran", "environment": "ran in"}
 
 
@@ -199,6 +200,14 @@ class Links:
             " AND digest IN (SELECT digest FROM links WHERE place = $1) ORDER BY ALL"
         )
         return [_thing(*described) for described in self._all(query, [place])]
+
+    def pins_near(self, location: str, version: int) -> list[tuple[int, str]]:
+        """Versions of the table there that runs read or wrote, with their pins: the nearest, `MOST_NEAR` at most."""
+        query = (
+            "SELECT DISTINCT version, digest FROM links WHERE type = 'table' AND location = ?"
+            " ORDER BY abs(version - ?), digest LIMIT ?"
+        )
+        return self._all(query, [location, version, MOST_NEAR])
 
     def files(self, path: str) -> list[FileRef]:
         """Each content that a file of that path had when it was read or written."""

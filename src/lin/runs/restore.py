@@ -28,7 +28,7 @@ from lin.project import Project
 from lin.records import Pin, TableRef
 from lin.runs.pinned import PinnedVersion, pinned_of, read_recorded_pin
 from lin.runs.query import find_run
-from lin.runs.writes import pin_input, record_write
+from lin.runs.writes import pin_found, record_write
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +90,7 @@ def restore_table(
     _require_possible(table, plan)
     if dry_run:
         return msgspec.structs.replace(result, diff=diff_versions(table, plan.head, version))
-    found, reference = pin_input(project, table, version)
+    found, reference = pin_found(project, table, version)
     if fits and reference.pin not in fits:
         require_whole(table.name, version, _altered(found, next(iter(fits.values()))))
     return _record(project, table, result, reference, reason, lambda by: restore_version(table, version, by))

@@ -11,17 +11,54 @@ from lin.data.log import Snapshot
 from lin.data.pins import pin_digest, pin_version
 from lin.data.tables import Table
 from lin.data.write import Written
+from lin.errors import NotFoundError, OutsideError, StoreError
 from lin.project import Project
-from lin.records import DataFile, Input, Kind, Pin, Status, TableRef, encode
+from lin.records import DataFile, Input, Kind, Pin, Status, TableRef, decode, encode
+from lin.runs.links import read_links
 from lin.runs.record import Recorder, begin_run, capture
 from lin.version import __version__
 
 
 def pin_input(project: Project, table: Table, version: int | None = None) -> tuple[Pin, TableRef]:
-    """Pin a table version (default: the newest) and keep the pin; returns it and the reference that a run records."""
+    """Pin a table version (default: the newest) and keep the pin; returns it and the reference that a run records.
+
+    Raises:
+        OutsideError: a file of it is not what it was when a run pinned this version, or the one next to it.
+    """
+    snapshot = table.log.snapshot(version)
+    pin = pin_version(table, snapshot)
+    if project.store.blobs.size(pin_digest(pin)) is None:  # what was pinned before is what it was
+        _refuse_altered(project, table, snapshot.version, pin)
+    return pin, _keep_pin(project, table, snapshot, pin)
+
+
+def pin_found(project: Project, table: Table, version: int) -> tuple[Pin, TableRef]:
+    """As `pin_input`, of what lies there: for a version that this process made, or that is held against pins anyway."""
     snapshot = table.log.snapshot(version)
     pin = pin_version(table, snapshot)
     return pin, _keep_pin(project, table, snapshot, pin)
+
+
+def _refuse_altered(project: Project, table: Table, version: int, pin: Pin) -> None:
+    """Hold the files against earlier pins of this table that are nearest: a data file never changes."""
+    digests = {file.path: file.sha256 for file in pin.files}
+    for near, sha256 in read_links(project.store).pins_near(project.locate(table.root), version):
+        altered = [
+            file.path for file in _read_files(project, sha256) if digests.get(file.path, file.sha256) != file.sha256
+        ]
+        if altered:
+            raise OutsideError(
+                f"data file {altered[0]!r} of table '{table.name}' was altered since a run pinned version {near}",
+                hint="restore it from a backup; lin tables --check tells who stands on it",
+            )
+
+
+def _read_files(project: Project, pin: str) -> list[DataFile]:
+    """The files of a pin; of one that is lost nobody can tell, which `lin fsck` says."""
+    try:
+        return decode(project.store.blobs.read(pin), Pin, where="a pin").files
+    except (StoreError, NotFoundError):
+        return []
 
 
 def pin_output(project: Project, table: Table, written: Written) -> TableRef:
@@ -93,6 +130,6 @@ def record_write(
     """
     with recording(project, kind=kind, name=name, reason=reason, inputs=inputs, params=params) as recorder:
         version = commit(attribution_of(project, recorder, model=model))
-        _, written = pin_input(project, table, version)
+        _, written = pin_found(project, table, version)
         recorder.log_output(written)
     return recorder.id, written
