@@ -149,3 +149,15 @@ def test_a_module_of_the_folder_does_not_stand_in_for_one_of_lin(lab: Path, mark
         [sys.executable, "-m", "lin", "show", "housing"], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, mark.exists()) == (0, False), done.stderr
+
+
+def test_doctor_starts_no_python_of_the_project(lab: Path, lin: Callable, mark: Path) -> None:
+    """The record names one that lies there: what packages it has only it could tell."""
+    (lab / "python").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (lab / "python").chmod(0o755)
+    project = open_project(lab)
+    run = begin_run(project, capture(project), kind="command", name="job", command=["./python", "job.py"])
+    run.seal("finished")
+    told = lin("doctor", run.id)
+    assert not mark.exists()
+    assert "./python lies in the project, so it was not started" in " ".join(told.out.split())

@@ -102,7 +102,7 @@ class Examiner:
         else:
             problems = self.find_problems(recipe)
             looked = list(self._tell(recipe))
-            notes += self._left_out(recipe)
+            notes += [*self._left_out(recipe), *self._not_asked(recipe)]
         return Examination(
             run=run.id, name=run.name, model=model, able=not problems, problems=problems, looked=looked, notes=notes
         )
@@ -209,6 +209,8 @@ class Examiner:
         except LinError as error:
             yield Problem(what="environment", text=error.message, mend=_FROM_BACKUP)
             return
+        if self._is_project_python(recipe):
+            return
         for text in examine_environment(recorded, recipe.packages, here=find_python(self._project, recipe)):
             yield Problem(what="environment", text=text, mend=None)
 
@@ -226,9 +228,19 @@ class Examiner:
         yield from (f"{model.model}@{model.version}" for model in recipe.models)
         if tree := self._tree(recipe):
             yield f"{len(tree.files)} source file{'s' * (len(tree.files) != 1)}"
-        if recipe.environment and not self._check_environment(recipe):
+        if recipe.environment and not self._check_environment(recipe) and not self._is_project_python(recipe):
             found = decode_environment(self._project, recipe.environment)
             yield f"python {found.python} with {len(found.packages)} packages"
+
+    def _is_project_python(self, recipe: Recipe) -> bool:
+        """Whether its Python lies in the project, and is not the one that runs this: to ask it would run it."""
+        here, root = find_python(self._project, recipe), self._project.root
+        inside = here.is_relative_to(root) or here.parent.resolve().is_relative_to(root)
+        return inside and here.parent != Path(sys.executable).parent
+
+    def _not_asked(self, recipe: Recipe) -> Iterator[str]:
+        if self._is_project_python(recipe):
+            yield f"{recipe.command[0]} lies in the project, so it was not started to ask which packages it has"
 
     def _left_out(self, recipe: Recipe) -> Iterator[str]:
         tree = self._tree(recipe)
