@@ -26,22 +26,9 @@ from lin.config import TableSetting
 from lin.ids import day_of, new_id
 from lin.models.changes import register_model
 from lin.project import Project, create_project, declare_table
-from lin.records import (
-    Artifact,
-    FileRef,
-    Fit,
-    Input,
-    Kind,
-    ModelRef,
-    Output,
-    Param,
-    Sealed,
-    Start,
-    TableRef,
-    digest,
-    encode_sealed,
-)
+from lin.records import Artifact, FileRef, Fit, Input, Kind, ModelRef, Output, Param, Sealed, Start, TableRef, digest
 from lin.runs.record import begin_run, capture
+from lin.sealed import encode_sealed
 
 DAYS = 30
 VERSIONS = 40

@@ -22,8 +22,9 @@ import msgspec
 from lin.ids import day_of, new_id
 from lin.numbers import Real
 from lin.project import create_project
-from lin.records import Log, MetricPoint, ParamSet, Sealed, Start, digest, encode_sealed
+from lin.records import Log, MetricPoint, ParamSet, Sealed, Start, digest
 from lin.runs.record import begin_run, capture
+from lin.sealed import encode_sealed
 from lin.store.runs import encode_line
 
 DAYS = 30

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lin.errors import StoreError
-from lin.records import StoreInfo, decode_sealed, digest, encode, encode_sealed
+from lin.records import StoreInfo, digest, encode
+from lin.sealed import decode_sealed, encode_sealed
 
 INFO = StoreInfo(id="01a20117ad357fde956860fd7bc907e3", created=datetime(2026, 11, 22, tzinfo=UTC))
 

@@ -17,8 +17,9 @@ import msgspec
 import pytest
 
 from lin.project import open_project
-from lin.records import Artifact, FileRef, Sealed, SourceFile, SourceTree, Start, decode_sealed, encode, encode_sealed
+from lin.records import Artifact, FileRef, Sealed, SourceFile, SourceTree, Start, encode
 from lin.runs.query import list_runs
+from lin.sealed import decode_sealed, encode_sealed
 
 WATCHED = Path(__file__).with_name("watched.py")
 HOSTILE = [

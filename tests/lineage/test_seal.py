@@ -25,8 +25,9 @@ from lin.models.changes import promote
 from lin.models.registry import find_version, read_registry
 from lin.models.talk import approve, comment, grant, set_alias
 from lin.project import Project, make_notary, open_project
-from lin.records import Sealed, decode_sealed, digest, encode_in_full, encode_sealed
+from lin.records import Sealed, digest, encode_in_full
 from lin.runs.record import begin_run, capture
+from lin.sealed import decode_sealed, encode_sealed
 from lin.store.events import Events
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

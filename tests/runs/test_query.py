@@ -14,9 +14,10 @@ import pytest
 from lin.errors import NotFoundError, StoreError, UsageError
 from lin.ids import short
 from lin.project import Project
-from lin.records import ModelRef, Start, TableRef, decode_sealed, digest, encode_sealed
+from lin.records import ModelRef, Start, TableRef, digest
 from lin.runs.query import find_run, list_runs, read_run
 from lin.runs.record import Recorder
+from lin.sealed import decode_sealed, encode_sealed
 from lin.store.local import LocalBackend
 from lin.store.store import Store, open_store
 

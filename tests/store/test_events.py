@@ -15,7 +15,7 @@ import pytest
 
 from lin.errors import StoreError
 from lin.events import Change, Event, Register
-from lin.records import decode_sealed, encode_sealed
+from lin.sealed import decode_sealed, encode_sealed
 from lin.store.backend import ObjectExistsError
 from lin.store.events import Events
 from lin.store.local import LocalBackend

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from lin.events import Delete, Event
 from lin.ids import new_id
-from lin.records import Log, MetricPoint, Sealed, Start, digest, encode, encode_sealed
+from lin.records import Log, MetricPoint, Sealed, Start, digest, encode
+from lin.sealed import encode_sealed
 from lin.store.fsck import check_blob, check_events, check_run, list_blobs, list_runs, run_folder
 from lin.store.local import LocalBackend
 from lin.store.runs import encode_line

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from lin.errors import OutsideError, StoreError, UsageError
 from lin.events import CheckedEvent, Comment, Event
-from lin.records import decode_sealed, digest, encode_sealed, encode_signed, split_signed
+from lin.records import digest
+from lin.sealed import decode_sealed, encode_sealed, encode_signed, split_signed
 from lin.store.events import Events, event_key
 from lin.store.memory import MemoryBackend
 from lin.store.signatures import Found, Notary, Signers, Vouched, parse_vouched, sign, signed_text

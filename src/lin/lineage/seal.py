@@ -15,8 +15,9 @@ from lin.events import Change, CheckedEvent, Event, Seal
 from lin.ids import is_id, new_id
 from lin.models.fold import fold_events
 from lin.project import Project
-from lin.records import Sealed, decode_sealed, digest
+from lin.records import Sealed, digest
 from lin.runs.deleted import fold_deletions
+from lin.sealed import decode_sealed
 from lin.store.events import event_key
 from lin.store.fsck import list_runs, run_folder
 from lin.store.store import Store

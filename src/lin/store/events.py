@@ -12,7 +12,8 @@ from threading import Lock
 
 from lin.errors import StoreError
 from lin.events import Change, Event
-from lin.records import decode_sealed, digest, encode_signed
+from lin.records import digest
+from lin.sealed import decode_sealed, encode_signed
 from lin.store.backend import Backend, ObjectExistsError, ObjectMissingError
 from lin.store.signatures import Found, Notary
 

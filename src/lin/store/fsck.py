@@ -17,7 +17,8 @@ import msgspec
 from lin.errors import LinError, NewerError, OutsideError
 from lin.events import Event
 from lin.ids import day_of, is_id
-from lin.records import Log, Record, Sealed, Start, decode_sealed, digest
+from lin.records import Log, Record, Sealed, Start, digest
+from lin.sealed import decode_sealed
 from lin.store.backend import Backend, Entry
 from lin.store.events import event_key
 from lin.store.runs import LOG, OUTPUT, read_lines

@@ -29,11 +29,10 @@ from lin.records import (
     Seen,
     Start,
     TagSet,
-    decode_sealed,
     digest,
     encode,
-    encode_sealed,
 )
+from lin.sealed import decode_sealed, encode_sealed
 from lin.store.backend import Appender, Backend
 
 LOG = "log.jsonl"

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lin.errors import OutsideError, StoreError, UsageError
 from lin.events import CheckedEvent, Event
-from lin.records import digest, split_signed
+from lin.records import digest
+from lin.sealed import split_signed
 from lin.store.local import make_private
 
 if TYPE_CHECKING:

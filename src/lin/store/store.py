@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lin.errors import NotFoundError, StoreError, UsageError
 from lin.ids import new_id
-from lin.records import StoreInfo, decode_sealed, encode_sealed
+from lin.records import StoreInfo
+from lin.sealed import decode_sealed, encode_sealed
 from lin.store.backend import Backend, ObjectExistsError
 from lin.store.blobs import Blobs
 from lin.store.events import Events

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from lin.errors import StoreError
 from lin.lineage.fsck.reading import Position, Reading
-from lin.records import Record, decode_sealed, digest, encode_sealed
+from lin.records import Record, digest
+from lin.sealed import decode_sealed, encode_sealed
 from lin.store.local import make_private
 from lin.store.whole import write_whole
 
