@@ -8,7 +8,7 @@ What is no UTF-8 in a name is recorded as an escape.
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +18,8 @@ from lin.data.files import open_regular
 from lin.data.tables import Table, open_table
 from lin.errors import LinError
 from lin.project import Project
-from lin.records import FileRef, Input, Output, Seen, TableRef
-from lin.runs.writes import pin_input
+from lin.records import FileRef, Input, Output, Pin, Seen, TableRef
+from lin.runs.writes import pin_found, pin_input
 from lin.store.strays import show_name
 
 R = TypeVar("R")
@@ -83,15 +83,18 @@ class _Tables:
         """The reference to a version; None where it cannot be pinned, which `unpinned` tells."""
         version = line.version or 0
         if (line.path, version) not in self._pinned:
-            self._pinned[line.path, version] = self._pin(line.path, version)
+            pin = pin_input if line.mode == "read" else pin_found
+            self._pinned[line.path, version] = self._pin(pin, line.path, version)
         return self._pinned[line.path, version]
 
-    def _pin(self, path: str, version: int) -> TableRef | None:
+    def _pin(
+        self, pin: Callable[[Project, Table, int], tuple[Pin, TableRef]], path: str, version: int
+    ) -> TableRef | None:
         if "://" in path:
             self.unpinned.append(f"{path}@{version}: it is not in a local folder")
             return None
         try:
-            return pin_input(self._project, self._table(Path(path)), version)[1]
+            return pin(self._project, self._table(Path(path)), version)[1]
         except (LinError, OSError) as error:
             self.unpinned.append(show_name(f"{path}@{version}: {error}"))
             return None
