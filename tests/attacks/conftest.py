@@ -3,15 +3,27 @@
 import contextlib
 import hashlib
 import io
+import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from lin.cli.main import main
+from lin.data.tables import open_table
+from lin.events import Alias, Approve, Comment, Describe, Gate, Grant, Refuse, Stage, Tag
+from lin.ids import new_id
+from lin.models.changes import register_model
+from lin.project import Project, create_project, open_project
+from lin.runs.add import add_table
+from lin.runs.record import begin_run, capture
+from lin.runs.train import MODEL
+from lin.runs.writes import pin_input
 
 JOB = """
 import lin
@@ -75,7 +87,7 @@ def lab(_lab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lin() -> Callable[..., Answer]:
     """Runs `lin` in this process. No traceback is let through."""
     return _run
@@ -105,3 +117,69 @@ def state() -> Callable[[Path], dict[str, str]]:
         return found
 
     return state
+
+
+@pytest.fixture(scope="session")
+def plant() -> Callable[[Path, str, str], tuple[Project, list[str]]]:
+    """Makes a project with a text in all fields, and one in those that take no control characters; tells its runs."""
+    return _plant
+
+
+def _plant(folder: Path, text: str, plain: str) -> tuple[Project, list[str]]:
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    project = replace(create_project(folder, name="boston")[0], actor=text)
+    for shift in (0.0, 1.0):
+        rows = {
+            "ID": [f"{text}{n}" for n in range(8)],
+            text: [f"{text}{n % 2 + shift}" for n in range(8)],
+            f"number {text}": [n * n + shift for n in range(8)],
+            "y": [n + shift for n in range(8)],
+        }
+        write_deltalake(folder / "evil", pa.table(rows), mode="overwrite")
+    add_table(project, "evil", folder / "evil", key=["ID"], reason=text)
+    project = replace(open_project(folder), actor=text)
+    runs = [_plant_run(project, text, plain, number) for number in range(3)]
+    register_model(replace(project, actor="ann"), runs[0], "boston")
+    gate = Gate(gate=text, passed=False, evidence=text)
+    for change in (  # no lin writes such events, but who can write to the store can
+        Describe(model="boston", text=text, version=1),
+        Alias(model="boston", alias=text, version=1),
+        Tag(model="boston", key=plain, value=text, version=1),
+        Comment(model="boston", text=text, version=1),
+        Approve(model="boston", version=1, reason=text),
+        Stage(model="boston", version=1, stage=text, reason=text, gates=[gate], forced=True),
+        Refuse(model="boston", action=text, why=text, gates=[gate]),
+        Grant(model="boston", who=plain, role="reader"),
+    ):
+        project.store.events.append(
+            lambda _, change=change: change, actor=text, email=text, op_id=new_id(), now=datetime.now(UTC)
+        )
+    return project, runs
+
+
+def _plant_run(project: Project, text: str, plain: str, number: int) -> str:
+    (project.root / "job.py").write_text(f"#{text}{number // 2}\n", encoding="utf-8")
+    (project.root / "read.txt").write_text("read")
+    run = begin_run(
+        project,
+        capture(project),
+        kind="command",
+        name=f"{text}{number}",
+        experiment=text,
+        reason=text,
+        command=[text],
+        params={plain: f"{text}{number}", "many": [text], "x": number},
+        tags={plain: f"{text}{number}"},
+    )
+    for step in range(3):
+        run.log_metric(plain, step + number, step=step)
+    _, reference = pin_input(project, open_table(project, "evil"), 1)
+    run.log_input(reference)
+    run.log_artifact(b"not a model", MODEL)
+    run.log_artifact(b"", "plots/" + re.sub(r"[\\/]+", "-", plain))
+    with contextlib.closing(run.output()) as output:
+        output.append(f"{text}\n".encode())
+    run.seal("failed" if number == 2 else "finished", error=f"{text}{number}")
+    return run.id

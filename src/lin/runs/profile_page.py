@@ -3,8 +3,7 @@
 The frame is that of `lin.runs.page`. What comes from the table is escaped.
 """
 
-from html import escape
-
+from lin.data.page import escape_text
 from lin.data.profile import ColumnProfile, Look, TableProfile
 from lin.numbers import to_json
 from lin.runs.drawing import shortened
@@ -39,17 +38,17 @@ def _table(profile: TableProfile) -> str:
 
 
 def _row(column: ColumnProfile) -> str:
-    name = escape(column.name)
+    name = escape_text(column.name)
     missing = f'<span class="missing">{share(column.missing)}</span>' if column.missing else "0 %"
     distinct = "" if column.distinct is None else f"{'' if column.distinct_exact else '≈ '}{column.distinct:,}"
     counts = [missing, *(f"{count:,}" if count else "" for count in (column.nans, column.infinities)), distinct]
-    cells = [f'<td title="{name}"><bdi>{name}</bdi></td><td>{escape(column.type)}</td>']
+    cells = [f'<td title="{name}"><bdi>{name}</bdi></td><td>{escape_text(column.type)}</td>']
     cells += [f"<td>{cell}</td>" for cell in counts]
     if column.kind == "number":
         quantiles = column.quantiles
         between = (quantiles.p5, quantiles.p25, quantiles.p50, quantiles.p75, quantiles.p95) if quantiles else ()
         numbers = (column.mean, column.std, column.min, *(between or [None] * 5), column.max)
-        cells += [f"<td>{escape(_show(number))}</td>" for number in numbers]
+        cells += [f"<td>{escape_text(_show(number))}</td>" for number in numbers]
     else:
         cells.append(f'<td class="values" colspan="{len(_NUMBERS)}">{_values(column)}</td>')
     return f"<tr>{''.join(cells)}</tr>"
@@ -67,6 +66,6 @@ def _show(value: float | str | None) -> str:
 def _values(column: ColumnProfile) -> str:
     """The most frequent values with their shares, or the first and the last time."""
     if column.min is not None and column.max is not None:
-        return f"{escape(_show(column.min))} to {escape(_show(column.max))}"
-    parts = [f"<bdi>{escape(shortened(each.value, _LONGEST))}</bdi> {share(each.share)}" for each in column.top]
+        return f"{escape_text(_show(column.min))} to {escape_text(_show(column.max))}"
+    parts = [f"<bdi>{escape_text(shortened(each.value, _LONGEST))}</bdi> {share(each.share)}" for each in column.top]
     return ", ".join(parts) + (f", {column.others:,} rows with others" if column.others else "")
