@@ -45,10 +45,14 @@ AsOf = Annotated[
 
 
 def split_names(text: str | None) -> list[str]:
-    """The names in a line of CSV: one that holds a comma stands in quotes."""
+    """The names in a line of CSV: one that holds a comma or a line break stands in quotes. Raises `UsageError`."""
     import csv
 
-    return [name.strip() for name in next(csv.reader([text or ""], skipinitialspace=True), []) if name.strip()]
+    try:
+        names = next(csv.reader([text or ""], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise UsageError(f"{text!r} is no list of names", hint="""write it as 'a,b,"c, d"'""") from error
+    return [name.strip() for name in names if name.strip()]
 
 
 def at_moment(table: "Table", text: str) -> int:
