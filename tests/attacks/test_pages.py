@@ -26,8 +26,7 @@ HOSTILE = {
     "elements": f"{MARK}<script>alert(1)</script><img src=x onerror=alert(1)>",
     "ends": f"{MARK}</title></style></script></td></svg></pre><svg onload=a>",
     "attributes": f'{MARK}" onload="alert(1)\' onload=\'alert(1) ><b x=`a` \\"',
-    "addresses": f"javascript:alert(1)//{MARK}",
-    "comments": f"{MARK}<!-- --!> <![CDATA[ <?php <!DOCTYPE ]]> <!--<script>",
+    "comments": f"javascript:alert(1)//{MARK}<!-- --!> <![CDATA[ <?php <!DOCTYPE ]]> <!--<script>",
     "lines": f"{MARK}\u2028alert(1)\u2029\u202e\u2066\x85\ufeff\u200b",
     "templates": f"{MARK}{{0}}{{title}}{{{{x}}}}%s%(a)s$x^2$\\1\\g<0>${{alert(1)}}\\u003cscript\\u003e&lt;b&gt;&#60;",
 }
