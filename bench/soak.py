@@ -153,7 +153,8 @@ class Player:
 def writer(soak: Soak, number: int) -> Player:
     script = str(Path(__file__).with_name("soak_writer.py"))
     acks, slot = soak.place / f"acks-{number}", f"w{number}"
-    return Player(soak, slot, [sys.executable, script, "{name}", "{seed}", str(acks), str(soak.stop)])
+    steady = ["steady"] if number < STEADY else []
+    return Player(soak, slot, [sys.executable, script, "{name}", "{seed}", str(acks), str(soak.stop), *steady])
 
 
 def ended_by_itself(player: Player) -> bool:

@@ -259,9 +259,12 @@ class Writer:
 
 
 def main() -> None:
-    name, seed, acks, stop = sys.argv[1:]
+    name, seed, acks, stop, *steady = sys.argv[1:]
     os.environ["LIN_ACTOR"] = name
     writer = Writer(name, int(seed), Path(acks))
+    if steady:  # what it imports later would look like growth
+        for action in (writer.record, writer.register, writer.write, writer.append, writer.fill, writer.restore):
+            action()
     while not Path(stop).exists():
         writer.work()
 
