@@ -23,7 +23,7 @@ from lin.store.failpoints import os
 
 _TEMPORARY = ".tmp-"
 _ANNOUNCED = ".announced"
-_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _PIECE = 1 << 20
@@ -373,7 +373,7 @@ def _publish(folder: int, temporary: str, name: str) -> None:
         # on NFS the answer to a link that was made can get lost: the link count knows
         if os.stat(temporary, dir_fd=folder, follow_symlinks=False).st_nlink == 2:  # noqa: PLR2004
             return
-        if error.errno not in _NO_HARD_LINKS:
+        if error.errno not in NO_HARD_LINKS:
             raise
         rename_without_replacing(folder, temporary, name)
 

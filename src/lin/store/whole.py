@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lin.store.failpoints import os
-from lin.store.local import exchange_names, rename_without_replacing
+from lin.store.local import NO_HARD_LINKS, exchange_names, rename_without_replacing
 
 UNFINISHED = ".tmp-lin-"
 """What the names begin with that things have while they are made."""
@@ -24,7 +24,6 @@ UNFINISHED = ".tmp-lin-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NO_EXCHANGE = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -134,7 +133,7 @@ def _link(made: Path, path: Path) -> None:
     try:
         os.link(made, path, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_HARD_LINKS:
             raise
         with _opened(path.parent) as folder:
             rename_without_replacing(folder, made.name, path.name)
