@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -41,6 +42,13 @@ lin.write_table("small", pandas.DataFrame({"id": [3], "ph": [3.0]}), mode="appen
 WRITE = """
 import lin, pandas
 lin.write_table("notes", pandas.DataFrame({"id": [1, 2], "text": ["a", "b"]}))
+"""
+LOG = f"{sys.executable} -m lin log metric rmse=1.5 && {sys.executable} -m lin log artifact wine.csv"
+SIGNED = """
+[security]
+sign = true
+signers = "signers"
+trusted = "{event}:{sha256}"
 """
 BUILD: list[list[str]] = [
     ["init", "--name", "boston"],
@@ -108,8 +116,19 @@ CASES = {
     "write-table": Case([WRITE], is_python=True),
     "append-rows": Case([APPEND], is_python=True),
     "repair": Case(["fsck", "--repair", "--yes", "--read-data"], damage=True),
+    "seal": Case(["seal"]),
+    "promote-signed": Case(["promote", "boston@2", "production"], prepare=[["!sign"]]),
+    "import-zip": Case(["import", "folder.zip", "other"], prepare=[["export", "boston@1", "folder.zip"]]),
+    "log": Case(["run", "--", "sh", "-c", LOG]),
     "artifacts": Case(["artifacts", SPARE, "--to", "got"], in_parts=True),
 }
+
+
+def make_key(place: Path) -> None:
+    """A key that signs for all who give commands."""
+    key = place / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ann", "-f", str(key)], check=True)
+    os.environ["LIN_SIGNING_KEY"] = str(key)
 
 
 def build(folder: Path) -> Path:
@@ -157,6 +176,8 @@ def prepare(name: str, template: Path, to: Path) -> Path:
             orphan = folder / "data/small/part-00000-1f0b8d5c-9b7f-4f4e-8f3a-2d3c4b5a6978-c000.snappy.parquet"
             orphan.write_bytes(b"left")
             os.utime(orphan, (0, 0))
+        elif words == ["!sign"]:
+            begin_signing(folder)
         elif ask(folder, *words)[0]:
             sys.exit(f"{name}: {words}: {ask(folder, *words)}")
     if case.damage:
@@ -165,6 +186,15 @@ def prepare(name: str, template: Path, to: Path) -> Path:
         with next(file for file in (folder / ".lin/blobs").rglob("*") if is_program(file)).open("ab") as blob:
             blob.write(b"rot")
     return folder
+
+
+def begin_signing(folder: Path) -> None:
+    """From now on events are signed, and those that are not count for nothing."""
+    public = Path(os.environ["LIN_SIGNING_KEY"]).with_suffix(".pub").read_text()
+    (folder / "signers").write_text(f'ann namespaces="lin" {public}')
+    seal = json.loads(ask(folder, "seal", "--json")[1])
+    with (folder / "lineage.toml").open("a") as file:
+        file.write(SIGNED.format(**seal))
 
 
 def is_program(file: Path) -> bool:

@@ -132,25 +132,6 @@ def learn(case: Case, folder: Path) -> Known:
     return Known(case, before, after, look(folder), again, code, kept, said.count("\n"))
 
 
-def between(now: Any, known: Known, key: str) -> bool:
-    """Whether one thing is as before, as after, or on the way."""
-    first, last = known.before.get(key), known.after.get(key)
-    if now in (first, last):
-        return True
-    if known.case.in_parts and isinstance(now, dict):
-        return {name: file for name, file in now.items() if "tmp" not in name}.items() <= last.items()
-    if isinstance(now, Counter):
-        return (first or Counter()) <= now <= (last or Counter())
-    return isinstance(last, list) and isinstance(now, list) and last[: len(now)] == now and len(now) >= len(first or [])
-
-
-def is_unsealed(counts: Any) -> Any:
-    """Runs without those that a signal ended: they are more, and no part of what is wished for."""
-    return (
-        Counter({key: n for key, n in counts.items() if key[2] not in {"interrupted", "failed"}}) if counts else counts
-    )
-
-
 def check(folder: Path, known: Known, printed: str, code: int) -> Iterator[str]:
     """What is wrong after a kill, before and after the same command is given again."""
     left = look(folder)

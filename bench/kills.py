@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kill_cases import CASES, build, copy, name_runs, prepare
+from kill_cases import CASES, build, copy, make_key, name_runs, prepare
 from kill_checks import Known, check, learn
 from kill_fork import Zygote, plan_points, run_killed, trace_points
 
@@ -42,6 +42,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kills-", dir=os.environ.get("BENCH_DIR")) as temporary:
         place = Path(temporary).resolve()
         os.environ |= {"HOME": str(place), "XDG_CACHE_HOME": str(place)}
+        make_key(place)
         template, zygote = build(place / "boston"), Zygote()
         CASES["undo"] = replace(CASES["undo"], words=name_runs(CASES["undo"].words, template))
         for name in options.commands or CASES:
