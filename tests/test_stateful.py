@@ -519,3 +519,51 @@ def test_a_store_is_what_a_dict_is(server: side.Server) -> None:
         max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=[*HealthCheck]
     )
     run_state_machine_as_test(machine, settings=options)
+
+
+ANN: How = ("ann", 0, None)
+"""In this process, by a handle that has read all."""
+LATE: How = ("ann", 1, None)
+"""The same by a handle that was opened before anything happened, and saw nothing of it."""
+A_WALK: list[tuple[str, dict[str, Any]]] = [
+    ("say", {"how": ANN, "said": ("promote", {"version": 0, "stage": "production"})}),
+    ("say", {"how": ANN, "said": ("alias", {"version": 0, "alias": "champion"})}),
+    ("say", {"how": LATE, "said": ("promote", {"version": 1, "stage": "production"})}),
+    ("say", {"how": ANN, "said": ("alias", {"version": 1, "alias": "champion"})}),
+    ("begin", {"which": 1, "facts": FITTED | {"artifacts": {}}}),
+    ("log", {"run": 0, "facts": FITTED | {"artifacts": {"a.txt": "only here"}}}),
+    ("write", {"how": ANN, "rows": [3]}),
+    ("restore", {"how": LATE, "version": 0}),
+    ("record", {"how": LATE, "facts": FITTED | {"artifacts": {"a.txt": "y"}}}),
+    *[("delete", {"how": ANN, "run": number}) for number in range(7)],
+    ("undelete", {"how": LATE, "run": 1}),
+    ("jump", {"days": 40}),
+    ("collect", {"how": ANN, "days": 30}),
+    ("log", {"run": 0, "facts": FITTED | {"metrics": {"loss": 1.0}}}),
+    ("seal", {"run": 0, "status": "finished"}),
+    ("say", {"how": LATE, "said": ("roll_back", {"version": 0, "stage": "production"})}),
+    ("say", {"how": ANN, "said": ("grant", {"who": "bob", "role": "owner"})}),
+    ("say", {"how": LATE, "said": ("promote", {"version": 1, "stage": "production"})}),
+    ("say", {"how": ("bob", 1, "link:1:kill"), "said": ("promote", {"version": 1, "stage": "staging"})}),
+    ("say", {"how": ("bob", 1, None), "said": ("approve", {"version": 1, "withdraw": False})}),
+    ("collect", {"how": ANN, "days": None}),
+    ("jump", {"days": -3000}),
+    ("collect", {"how": LATE, "days": None}),
+    ("delete_index", {}),
+]
+"""What random walks come by seldom: versions that take each other's place, runs that are deleted, collected, open."""
+
+
+def test_a_walk_through_what_chance_seldom_finds(server: side.Server) -> None:
+    machine = type("Machine", (StoreMachine,), {"server": server})()
+    for name, facts in A_WALK:
+        getattr(machine, name)(**copy.deepcopy(facts))
+        machine.nothing_differs()
+        machine.filters_choose_what_a_loop_would()
+    machine.the_store_is_whole()
+    last = machine.plain
+    assert [version["stage"] for version in last.model["versions"]] == ["production", "archived"]
+    assert (last.model["refusals"], last.model["aliases"]) == (1, {"champion": 1})
+    assert last.collected
+    assert last.deleted
+    machine.teardown()
