@@ -1,5 +1,7 @@
 """Suspects in buckets: every row that differs is among them, and what is not is equal on both sides."""
 
+import subprocess
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -115,3 +117,20 @@ def test_a_side_that_cannot_be_read_is_left_to_another_query(connection: "duckdb
     )
     assert not find_suspects_in_buckets(connection, BY_KEY)
     assert not are_made(connection)
+
+
+def test_no_pandas_is_imported_which_would_take_as_long_as_to_read_a_million_rows() -> None:
+    code = """
+import sys
+from lin.data.buckets import find_suspects_in_buckets
+from lin.data.sides import Compared, Pair
+from lin.data.sql import connect
+pair = Pair(names=("k", "k"), places=(0, 0), kinds=("long", "long"))
+with connect() as connection:
+    for side, first in (("o", 0), ("n", 3)):
+        connection.execute(f"CREATE TABLE {side} AS SELECT range AS c0 FROM range({first}, 5000)")
+    assert find_suspects_in_buckets(connection, Compared(pairs=[pair], keys=1), rows=5000)
+print("pyarrow" in sys.modules, "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"

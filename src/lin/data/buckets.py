@@ -8,7 +8,7 @@ more, or the sums of rows that only swapped their values could meet.
 # ruff: noqa: S608 - the queries are made of numbers of ours and of relations, which quote every foreign name
 
 import secrets
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lin.data.sides import Compared
 from lin.data.sql import fetch_row
@@ -82,10 +82,13 @@ class _Search:
         return differing if len(differing) <= len(sums) // _PART else None
 
     def _sum_up(self, sums: "_Sums", side: str, operation: "np.ufunc") -> _Total:
+        import numpy as np
+
         query = f"SELECT {self.bucket}, {self.hash} FROM {side}"
         rows = total = 0
         for batch in self.connection.sql(query).to_arrow_reader(_BATCH):
-            buckets, hashes = (column.to_numpy() for column in batch.columns)
+            columns: list[npt.NDArray[Any]] = [np.from_dlpack(column) for column in batch.columns]  # no pandas for it
+            buckets, hashes = columns
             operation.at(sums, buckets, hashes)
             rows += len(hashes)
             total += (int((hashes >> 32).sum()) << 32) + int((hashes & 0xFFFFFFFF).sum())
@@ -95,7 +98,8 @@ class _Search:
         """Make the tables of the rows in these buckets. Returns whether what remains is as much on both sides."""
         import pyarrow as pa
 
-        self.connection.register("given", pa.table({"number": buckets}))
+        numbers = pa.Array.from_buffers(pa.int64(), len(buckets), [None, pa.py_buffer(buckets)])
+        self.connection.register("given", pa.table([numbers], ["number"]))
         self.connection.execute("CREATE TEMP TABLE bucket AS SELECT * FROM given")
         self.connection.unregister("given")
         rests = []
