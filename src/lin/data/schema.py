@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DeltaType = str | dict[str, Any]
 """A type as Delta's JSON has it: a name, or a `struct`, `array` or `map` object."""
 
-_DECIMAL = re.compile(r"decimal(?:\((\d+), *(\d+)\))?")
+_DECIMAL = re.compile(r"decimal(?:\((\d{1,3}), *(\d{1,3})\))?", re.ASCII)
 _DUCKDB = {
     "boolean": "BOOLEAN",
     "byte": "TINYINT",
