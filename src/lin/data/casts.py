@@ -47,10 +47,10 @@ def delta_type(kind: "pa.DataType", column: str) -> "pa.DataType":  # noqa: PLR0
     import pyarrow as pa
 
     is_ = pa.types
+    if isinstance(kind, pa.BaseExtensionType):  # before it is hashed, which may fail
+        return delta_type(kind.storage_type, column)
     if kind in (found := _delta_types()):
         return found[kind]
-    if isinstance(kind, pa.BaseExtensionType):
-        return delta_type(kind.storage_type, column)
     if is_.is_dictionary(kind):
         return delta_type(kind.value_type, column)
     if is_.is_fixed_size_binary(kind):

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 
 from lin.data.files import open_log_file
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.data.written import Action, ActionError, Add, Remove, Sidecar, Vector, parse_actions
 
 if TYPE_CHECKING:
@@ -101,12 +102,9 @@ def _require_size(stream: BufferedReader, size: int | None) -> None:
 
 
 def _read_parquet(stream: BufferedReader, *, removed: bool) -> Iterator[Action]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         # the file, not the folder: pyarrow must not take it for a data set with partitions
-        with pq.ParquetFile(stream, coerce_int96_timestamp_unit="us") as file:
+        with open_parquet(stream) as file:
             present = set(file.schema_arrow.names)
             for column in present.intersection(_SMALL):
                 rows = _valid(file.read(columns=[column]), column).to_pylist(maps_as_pydicts="strict")
@@ -116,8 +114,10 @@ def _read_parquet(stream: BufferedReader, *, removed: bool) -> Iterator[Action]:
             if "remove" in present and removed:
                 rows = _valid(file.read(columns=[f"remove.{name}" for name in _GONE]), "remove").to_pylist()
                 yield from (Action(remove=msgspec.convert(row, Remove)) for row in rows)
-    except (pa.ArrowException, msgspec.MsgspecError, OSError, LookupError, ValueError, ArithmeticError) as error:
+    except (msgspec.MsgspecError, ActionError) as error:
         raise ActionError(str(error)) from error
+    except parquet_errors() as error:
+        raise ActionError(f"it cannot be read as Parquet: {error}") from error
 
 
 def _valid(rows: "pa.Table", column: str) -> "pa.ChunkedArray":

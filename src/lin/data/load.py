@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lin.data.casts import cast_exactly, check_names, delta_schema
 from lin.data.log import Snapshot, require_readable
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.data.tables import Table
 from lin.errors import NotFoundError, OutsideError, UsageError, nearest
 
@@ -175,11 +176,10 @@ def _narrow(rows: "pa.Table", field: "pa.Field") -> "pa.Field":
 
 def _read_parquet(data: bytes, name: str) -> "pa.Table":
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(pa.BufferReader(data), coerce_int96_timestamp_unit="us").read()
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:  # pandas' types raise such
+        return open_parquet(pa.BufferReader(data)).read()
+    except parquet_errors() as error:
         raise UsageError(f"{name} cannot be read as Parquet: {error}") from error
 
 

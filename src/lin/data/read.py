@@ -13,6 +13,7 @@ import msgspec
 from lin.data.columns import Place, column_array, locate_columns, physical_name, stored_fields
 from lin.data.files import open_data_file
 from lin.data.log import AddFile, Metadata, Snapshot, require_readable
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.data.pins import missing_file, pinned_metadata, pinned_positions
 from lin.data.schema import arrow_schema, duckdb_type, quote
 from lin.data.sql import altered_file, connect, filter_rows, literal, matching_positions, partition_value, relation
@@ -24,7 +25,6 @@ from lin.records import DataFile, Pin, digest
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = [
     "arrow_schema",
@@ -171,9 +171,9 @@ def _parse(part: _Part, wanted: "pa.Schema", metadata: Metadata) -> "pa.Table":
     import pyarrow as pa
 
     try:
-        file = _open_parquet(part).read()
+        file = open_parquet(pa.BufferReader(part.data)).read()
         rows = _conform(file, wanted, metadata, part, _places(part, file.schema, metadata))
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except parquet_errors() as error:
         raise _unreadable(part, error) from error
     if part.find_deleted is None:
         return rows
@@ -188,7 +188,7 @@ def _parse_batches(part: _Part, metadata: Metadata, columns: Collection[str] | N
     whole = arrow_schema(metadata.schema)
     wanted = whole if columns is None else pa.schema([whole.field(name) for name in columns])
     try:
-        parquet = _open_parquet(part)
+        parquet = open_parquet(pa.BufferReader(part.data))
         places = _places(part, parquet.schema_arrow, metadata)
         count = parquet.metadata.num_rows
         deleted = part.find_deleted(within=count) if part.find_deleted else np.empty(0, np.int64)
@@ -200,16 +200,8 @@ def _parse_batches(part: _Part, metadata: Metadata, columns: Collection[str] | N
             if len(gone):
                 rows = rows.take(np.setdiff1d(np.arange(rows.num_rows), gone, assume_unique=True))
             yield from rows.combine_chunks().to_batches()
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except parquet_errors() as error:
         raise _unreadable(part, error) from error
-
-
-def _open_parquet(part: _Part) -> "pq.ParquetFile":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    # old writers keep times as 96-bit numbers, which are microseconds in Delta
-    return pq.ParquetFile(pa.BufferReader(part.data), coerce_int96_timestamp_unit="us")
 
 
 def _unreadable(part: _Part, error: Exception) -> OutsideError:

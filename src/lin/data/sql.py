@@ -17,6 +17,7 @@ import msgspec
 from lin.data.columns import Place, column_sql, locate_columns, physical_name, refuse_ambiguous, stored_fields
 from lin.data.files import open_data_file
 from lin.data.log import AddFile, Metadata
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.data.schema import duckdb_type, parse_partition_value, quote
 from lin.data.vectors import read_deleted
 from lin.errors import OutsideError, UsageError, nearest
@@ -305,20 +306,16 @@ def read_footer(root: Path, file: AddFile) -> "tuple[pa.Schema, int]":
     Raises:
         OutsideError: names the file that is missing, refused, damaged, or not as large as the log says.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     what = f"data file {file.path!r} of the table in {root}"
     try:
         with open_data_file(root, file.path) as stream:
             if (size := os.fstat(stream.fileno()).st_size) != file.bytes:
                 raise altered_file(what, size, file.bytes)
-            # old writers keep times as 96-bit numbers, which are microseconds in Delta
-            parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+            parquet = open_parquet(stream)
             return parquet.schema_arrow.remove_metadata(), parquet.metadata.num_rows
     except FileNotFoundError:
         raise OutsideError(f"{what} is missing") from None
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:  # pandas' types raise such
+    except parquet_errors() as error:
         raise OutsideError(f"{what} cannot be read: {error}", hint=_BACKUP) from error
 
 

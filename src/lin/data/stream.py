@@ -16,6 +16,7 @@ from lin.data.casts import check_names
 from lin.data.columns import refuse_ambiguous
 from lin.data.files import open_regular
 from lin.data.load import load_source
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.data.read import BATCH
 from lin.data.schema import quote
 from lin.data.sql import condition_problem, connect, explain_condition, open_engine
@@ -177,10 +178,9 @@ def _hash(stream: "BufferedReader") -> tuple[str, int]:
 
 def _open_parquet(stream: "BufferedReader", name: str, sha256: str, size: int) -> Source:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with _refusing(name, "Parquet"):
-        file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+        file = open_parquet(stream)
         schema = file.schema_arrow.remove_metadata()
     check_names(schema.names)
 
@@ -237,9 +237,7 @@ def _header(stream: "BufferedReader") -> list[str]:
 
 @contextmanager
 def _refusing(name: str, kind: str) -> Iterator[None]:
-    import pyarrow as pa
-
     try:
         yield
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except parquet_errors() as error:
         raise UsageError(f"{name} cannot be read as {kind}: {error}") from error

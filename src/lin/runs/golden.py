@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.errors import OutsideError, UsageError, nearest
 from lin.numbers import Real
 from lin.records import Record, decode, encode
@@ -155,12 +156,11 @@ def read_golden(data: bytes) -> Golden:
         OutsideError: it is none. StoreError: its layout is damaged, or was written by a newer lin.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(pa.BufferReader(data)).read()  # `read_table` would import pandas
+        table = open_parquet(pa.BufferReader(data)).read()  # `read_table` would import pandas
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:  # pandas' types raise such
+    except parquet_errors() as error:
         raise OutsideError(f"{GOLDEN} is no Parquet file: {error}") from error
     return open_golden(table)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from lin.data.parquet import parquet_errors
 from lin.errors import NotFoundError, OutsideError, UsageError
 from lin.recipes import Recipe
 from lin.runs.evaluate import CLASSIFICATION_METRICS, REGRESSION_METRICS
@@ -248,12 +249,11 @@ def _read_layout(data: bytes) -> _Predictions:
 
 def _guess_layout(data: bytes) -> _Predictions:
     """Of a file that does not tell its columns, as fits and programs keep it."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except parquet_errors() as error:
         raise OutsideError(f"{PREDICTIONS} is no Parquet file: {error}") from error
     probabilities = {
         name.removeprefix(_PROBABILITY): name for name in table.column_names if name.startswith(_PROBABILITY)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lin.data.parquet import parquet_errors
 from lin.errors import UsageError
 from lin.events import Verdict
 from lin.ids import short
@@ -205,12 +206,11 @@ def _compare_scored(
 
 def _read_rows(blobs: Blobs, sha256: str) -> "pa.Table | None":
     """The rows of a file of predictions; None where it is none: a program may call anything by that name."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         rows: pa.Table = pq.read_table(io.BytesIO(blobs.read(sha256)))
-    except (pa.ArrowException, OSError, ValueError):
+    except parquet_errors():
         return None
     return rows if len(set(rows.column_names)) == len(rows.column_names) else None
 

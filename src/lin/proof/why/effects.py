@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from lin.data.parquet import open_parquet, parquet_errors
 from lin.errors import LinError, OutsideError
 from lin.ids import short
 from lin.numbers import Real
@@ -183,12 +184,9 @@ def _effect(kind: Literal["golden", "test"], diff: GoldenDiff) -> PredictionEffe
 
 def _read_test(data: bytes, run: RunInfo) -> Golden:
     """The predictions of a run for its test rows, in the form of golden ones: a program may keep some too."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        table = pq.ParquetFile(io.BytesIO(data)).read()  # `read_table` imports pandas
-    except (pa.ArrowException, OSError, ValueError) as error:
+        table = open_parquet(io.BytesIO(data)).read()  # `read_table` imports pandas
+    except parquet_errors() as error:
         raise OutsideError(f"{PREDICTIONS} of run {short(run.id)} is no Parquet file") from error
     names = table.column_names
     if _PREDICTED not in names or len({*names}) < len(names):
