@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lin.data.log import Snapshot
-from lin.data.schema import fits
+from lin.data.schema import DEEPEST, fits
 from lin.data.tables import Table
 from lin.errors import OutsideError, UsageError
 
@@ -18,12 +18,26 @@ def delta_schema(schema: "pa.Schema") -> "pa.Schema":
     """The schema in the types that Delta has, every column nullable.
 
     Raises:
-        UsageError: two columns have the same name but for case, one has none, or a type that Delta lacks.
+        UsageError: two columns have the same name but for case, one has none, or a type that Delta lacks, or one that
+            is nested deeper than lin reads.
     """
     import pyarrow as pa
 
     check_names(schema.names)
+    for field in schema:
+        _require_shallow(field)
     return arrow_fields([pa.field(field.name, delta_type(field.type, field.name)) for field in schema])
+
+
+def _require_shallow(field: "pa.Field") -> None:
+    level = [field.type]
+    for _ in range(DEEPEST):
+        level = [kind.field(at).type for kind in level for at in range(kind.num_fields)]
+        if not level:
+            return
+    raise UsageError(
+        f"column '{field.name}' is nested more than {DEEPEST} levels deep", hint="keep it as text, or flatten it"
+    )
 
 
 def check_names(names: list[str]) -> None:

@@ -31,7 +31,7 @@ _DUCKDB = {
     "timestamp_ntz": "TIMESTAMP",
 }
 _LARGEST_PRECISION = 38
-_DEEPEST = 50
+DEEPEST = 50
 """Arrow carries types to and from other libraries only up to 64 levels."""
 
 
@@ -206,11 +206,11 @@ def _nested_fits(found: "pa.DataType", wanted: "pa.DataType") -> bool:
 
 def _require_shallow(delta_type: DeltaType) -> None:
     level: list[DeltaType] = [delta_type]
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST):
         level = [part for kind in level if isinstance(kind, dict) for part in _parts(kind)]
         if not level:
             return
-    raise OutsideError(f"lin does not read columns that are nested more than {_DEEPEST} levels deep")
+    raise OutsideError(f"lin does not read columns that are nested more than {DEEPEST} levels deep")
 
 
 def _parts(kind: dict[str, Any]) -> list[DeltaType]:
