@@ -111,3 +111,90 @@ def test_a_model_can_be_registered_and_predicts(here: Project, kept: Callable[[]
     assert kept().keys() == {"model/model.skops", "second/model.skops"}
     version = register_model(here, run.id, "boston")
     assert predict_row(here, version.reference, {"rm": 4.0}).predictions == [pytest.approx(40.0)]
+
+
+class Named(str):
+    """A text that says something else of itself than it is."""
+
+    __slots__ = ()
+
+    def __format__(self, _: str) -> str:
+        return "../../outside"
+
+    def split(self, *_: object) -> list[str]:  # type: ignore[override]
+        return ["fine"]
+
+    def encode(self, *_: object) -> bytes:
+        return b'"}\n{"'
+
+
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize("value", [10**5_000, ENDLESS, nested(900)], ids=["digits", "endless", "deep"])
+def test_a_value_that_no_record_can_hold_is_refused(only: Only, value: Any) -> None:
+    with lin.start_run():
+        for log in (lin.log_param, lambda key, value: lin.log_params({key: [value]})):
+            with pytest.raises(UsageError):
+                log("a", value)
+        for key in ("a", "b"):
+            with pytest.raises(UsageError, match=r"^metric '.' is not a number"):
+                lin.log_metric(key, value)
+        with pytest.raises(UsageError, match=r"^a step is a whole number|^step .* is beyond 64 bits"):
+            lin.log_metric("m", 1.0, step=value)
+    assert only().params == {}
+
+
+def test_a_text_that_pretends_is_taken_for_what_it_is(here: Project) -> None:
+    for use in (
+        lambda: lin.log_text("x", Named("../outside")),
+        lambda: lin.write_table(Named("../outside"), {"a": [1]}),
+        lambda: lin.log_param(Named("\n"), 1),
+    ):
+        with lin.start_run(), pytest.raises(UsageError):
+            use()
+    lin.write_table(Named("plain"), {"a": [1]}, reason=Named("why"))
+    with lin.start_run(Named("run"), experiment=Named("some")):
+        lin.log_text("x", Named("a/b.txt"))
+    assert (here.root / "data/plain").is_dir()
+    assert not (here.root.parent / "outside").exists()
+    assert {(run.name, run.experiment) for run in lin.search_runs()} >= {("run", "some")}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("value", [5, 1.5, b"x", ["x"], {}, True])
+def test_what_is_no_text_is_refused_and_leaves_every_record_readable(value: Any) -> None:
+    for use in (
+        lambda: lin.start_run(experiment=value or [value]),
+        lambda: lin.write_table("made", {"a": [1]}, reason=value or [value]),
+    ):
+        with pytest.raises(TypeError):
+            use()
+    run = lin.start_run()
+    with pytest.raises(UsageError, match=r"^a run does not end as"):
+        run.end(value)
+    with pytest.raises(TypeError):
+        run.end(error=value)
+    run.end("failed")
+    assert [found.status for found in lin.search_runs() if found.name == "run"] == ["failed"]  # no record is a warning
+
+
+class SpeechlessError(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_an_error_without_a_text_fails_the_run(only: Only) -> None:
+    with pytest.raises(SpeechlessError), lin.start_run():
+        raise SpeechlessError
+    assert (only().status, only().error) == ("failed", "SpeechlessError: <exception str() failed>")

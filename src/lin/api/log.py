@@ -77,7 +77,7 @@ def log_artifacts(folder: str | Path, name: str | None = None) -> None:
         NotFoundError: no such folder. UsageError: a file's name cannot be an artifact's; then none was kept.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - it may be no path at all
         raise NotFoundError(f"there is no folder '{folder}'", hint="lin.log_artifact(…) keeps one file")
     found = (Path(inside, file) for inside, _, files in os.walk(folder) for file in files)
     prefix = f"{name}/" if name else ""

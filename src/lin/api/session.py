@@ -14,15 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
+from traceback import TracebackException
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from lin.errors import LinError, UsageError
 from lin.project import Project, open_project
 from lin.records import Status
 from lin.runs.execute import RUN_VARIABLE, STORE_VARIABLE
 from lin.runs.host import capture_process
-from lin.runs.log import RunLog, attach
+from lin.runs.log import RunLog, attach, plain_text, shown
 from lin.runs.query import RunInfo, read_run
 from lin.runs.record import Capture, Recorder, begin_run, capture
 from lin.runs.redact import redact_command
@@ -57,7 +58,14 @@ class ActiveRun:
         return read_run(self._store, self.id)
 
     def end(self, status: Status = "finished", *, error: str | None = None) -> None:
-        """Seal the run, unless `lin run` or the process that this one was started from will. Twice does nothing."""
+        """Seal the run, unless `lin run` or the process that this one was started from will. Twice does nothing.
+
+        Raises:
+            UsageError: there is no such status; the run stays open.
+        """
+        if status not in get_args(Status):
+            raise UsageError(f"a run does not end as {shown(status)}", hint=f"one of: {', '.join(get_args(Status))}")
+        error = None if error is None else plain_text(error)
         with _session.lock:
             if self._ended:
                 return
@@ -92,7 +100,8 @@ class ActiveRun:
         elif isinstance(error, KeyboardInterrupt):
             self.end("interrupted", error="interrupted from the keyboard")
         else:
-            self.end("failed", error=f"{type(error).__name__}: {error}")
+            said = TracebackException(type(error), error, None)  # its text may fail: a program's own class makes it
+            self.end("failed", error=f"{type(error).__name__}: {said}")
 
 
 @dataclass

@@ -20,6 +20,7 @@ from lin.data.write import create_table, replace_rows
 from lin.errors import ConflictError, UsageError
 from lin.ids import is_id
 from lin.project import Project, declare_table
+from lin.runs.log import plain_text
 from lin.runs.writes import pin_found, pin_input, record_write
 from lin.version import __version__
 
@@ -95,15 +96,19 @@ def write_table(
         ConflictError: somebody wrote to the table meanwhile, or it is declared with another key; nothing was changed.
         OutsideError: the table asks of its writers what lin does not do, or the file system failed.
     """
+    name = plain_text(name)
     if mode not in {"overwrite", "append"}:
         raise UsageError(f"'{mode}' is no mode", hint="mode='overwrite' or mode='append'")
+    said = plain_text(reason or f"lin.write_table, {mode}")
     arrow = _as_arrow(rows)
     project = reopen_project()
-    setting = _setting(project, name, [key] if isinstance(key, str) else list(key))
+    setting = _setting(
+        project, name, [plain_text(key)] if isinstance(key, str) else [plain_text(column) for column in key]
+    )
     table = Table(name, project.root / setting.path, tuple(setting.key), tuple(setting.order))
     base = table.log.snapshot() if has_versions(table.log) else None
     require_key(table, arrow, base if mode == "append" else None)
-    version = _record(project, table, partial(_commit, table, base, arrow, mode), reason or f"lin.write_table, {mode}")
+    version = _record(project, table, partial(_commit, table, base, arrow, mode), said)
     declare_table(project, name, setting)
     return version
 

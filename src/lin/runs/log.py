@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from operator import index
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 from lin.errors import NotFoundError, UsageError
@@ -31,6 +32,8 @@ from lin.store.store import Store
 _LONGEST_KEY = 250
 _FIRST_PRINTABLE = 32
 _STEPS = 1 << 63
+_DEEPEST = 50
+"""The most levels of lists and maps in a parameter."""
 
 
 class RunLog:
@@ -70,7 +73,7 @@ class RunLog:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Record several tags; all of them, or where one is refused none."""
-        self._write(*[TagSet(key=check_key(key), value=plain_text(str(value))) for key, value in tags.items()])
+        self._write(*[TagSet(key=check_key(key), value=text_of(value)) for key, value in tags.items()])
 
     def log_input(self, read: Input) -> None:
         """Record a table version, model version or file that the run read."""
@@ -112,8 +115,8 @@ class RunLog:
             known = self._known[key] = check_key(key)
         try:
             real = float(value)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"metric '{key}' is not a number: {value!r}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError(f"metric '{known}' is not a number: {shown(value)}") from error
         return encode_point(known, real, now, step if type(step) is int and -_STEPS <= step < _STEPS else _whole(step))
 
 
@@ -130,8 +133,14 @@ def attach(store: Store, run_id: str, *, gathers: bool = True) -> RunLog:
     return RunLog(store, run_id, LogFile(store.runs, run_id, theirs=True, gathers=gathers))
 
 
-def plain_param(value: Any) -> Param:
-    """`value` as JSON can hold it: numbers, text, booleans, None, lists and maps stay; the rest becomes its text."""
+def plain_param(value: Any, *, level: int = 0) -> Param:
+    """`value` as JSON can hold it: numbers, text, booleans, None, lists and maps stay; the rest becomes its text.
+
+    Raises:
+        UsageError: it is nested deeper than `_DEEPEST` levels (`level` counts them), or has no text.
+    """
+    if level > _DEEPEST:
+        raise UsageError(f"a value has more than {_DEEPEST} levels of lists and maps", hint="keep it as a file")
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a numpy scalar
         value = value.item()
     match value:
@@ -142,30 +151,44 @@ def plain_param(value: Any) -> Param:
         case float() if math.isfinite(value):  # JSON has no NaN and no infinity
             return float(value)
         case Mapping():
-            return {plain_text(str(key)): plain_param(item) for key, item in value.items()}
+            return {text_of(key): plain_param(item, level=level + 1) for key, item in value.items()}
         case list() | tuple():
-            return [plain_param(item) for item in value]
+            return [plain_param(item, level=level + 1) for item in value]
         case _:
-            return plain_text(str(value))
+            return text_of(value)
 
 
 def plain_text(text: str) -> str:
-    """`text` as UTF-8 can hold it: what stands for a byte that was none, in a file name say, is spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """`text` as UTF-8 can hold it: what stands for a byte that was none, in a file name say, is spelled out.
+
+    It is a `str` and nothing that only inherits from it. Raises `TypeError` for what is no text.
+    """
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def text_of(value: Any) -> str:
+    """What `str` says of a value, as `plain_text`. Raises `UsageError` where it has no text."""
+    try:
+        return plain_text(str(value))
+    except (ValueError, TypeError, RecursionError) as error:  # a whole number of thousands of digits, say
+        raise UsageError(f"a {type(value).__name__} cannot be recorded as text: {error}") from error
 
 
 def check_key(key: str) -> str:
     """The name of a parameter, metric or tag, as plain text. Raises `UsageError` if it cannot be one."""
-    if isinstance(key, str) and 0 < len(key) <= _LONGEST_KEY and _is_shown(key):
-        return str.__str__(key)  # an enumeration's text is its value
-    raise UsageError(f"{key!r} cannot name a parameter, metric or tag", hint="use 1 to 250 printable characters")
+    if isinstance(key, str):
+        plain = str.__str__(key)  # an enumeration's text is its value
+        if 0 < len(plain) <= _LONGEST_KEY and _is_shown(plain):
+            return plain
+    raise UsageError(f"{shown(key)} cannot name a parameter, metric or tag", hint="use 1 to 250 printable characters")
 
 
 def check_artifact_path(path: str) -> str:
-    """The name of an artifact. Raises `UsageError` if it is no relative POSIX path."""
-    if {"", ".", ".."} & set(path.split("/")) or "\\" in path or not _is_shown(path):
-        raise UsageError(f"{path!r} cannot name an artifact", hint="use a relative path such as plots/errors.png")
-    return path
+    """The name of an artifact. Raises `UsageError` if it is no relative POSIX path, `TypeError` if no text."""
+    plain = str.__str__(path)
+    if {"", ".", ".."} & set(plain.split("/")) or "\\" in plain or not _is_shown(plain):
+        raise UsageError(f"{shown(plain)} cannot name an artifact", hint="use a relative path such as plots/errors.png")
+    return plain
 
 
 def _is_shown(text: str) -> bool:
@@ -177,7 +200,17 @@ def _whole(step: Any) -> int:
     try:
         whole = index(step)
     except TypeError as error:
-        raise UsageError(f"a step is a whole number, not {step!r}") from error
+        raise UsageError(f"a step is a whole number, not {shown(step)}") from error
     if not -_STEPS <= whole < _STEPS:
-        raise UsageError(f"step {whole} is beyond 64 bits")
+        raise UsageError(f"step {shown(whole)} is beyond 64 bits")
     return whole
+
+
+def shown(value: object) -> str:
+    """A value for a message: not all of a long one, and something where it has no text of its own."""
+    shortened = Repr()
+    shortened.maxstring = shortened.maxother = _LONGEST_KEY
+    try:
+        return shortened.repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} of thousands of digits"

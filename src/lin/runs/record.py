@@ -31,7 +31,7 @@ from lin.records import (
 from lin.runs.environment import capture_environment
 from lin.runs.fold import fold_log
 from lin.runs.host import capture_host, capture_process
-from lin.runs.log import RunLog, attach, check_key, plain_param, plain_text
+from lin.runs.log import RunLog, attach, check_key, plain_param, plain_text, text_of
 from lin.runs.logfile import LogFile
 from lin.runs.needs import hold_named
 from lin.runs.source import capture_source
@@ -94,14 +94,14 @@ def begin_run(
         lin=__version__,
         host=captured.host,
         process=captured.process,
-        experiment=experiment,
+        experiment=None if experiment is None else plain_text(experiment),
         sweep=sweep,
         parent=parent,
         reason=None if reason is None else plain_text(reason),
         command=[plain_text(word) for word in command or []],
         folder=plain_text(folder),
         params={check_key(key): plain_param(value) for key, value in (params or {}).items()},
-        tags={check_key(key): plain_text(str(value)) for key, value in (tags or {}).items()},
+        tags={check_key(key): text_of(value) for key, value in (tags or {}).items()},
         fit=fit,
         inputs=inputs or [],
         source=captured.source,
