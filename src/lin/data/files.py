@@ -11,12 +11,19 @@ from pathlib import Path
 
 from lin.errors import OutsideError
 
+_KEPT_BACK = {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE}
+
+
+class KeptBackError(OutsideError):
+    """The system gives a file to nobody, or not to this user: nothing is known of what is in it."""
+
 
 def open_data_file(root: Path, path: str) -> BufferedReader:
     """Open a data file by its path in the table at `root`.
 
     Raises:
         FileNotFoundError: there is no such file. OutsideError: it is a link, no file, or outside the folder.
+        KeptBackError: the system does not let this process open it.
     """
     where = root / path
     try:
@@ -27,6 +34,8 @@ def open_data_file(root: Path, path: str) -> BufferedReader:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _KEPT_BACK:
+            raise KeptBackError(f"data file {path!r} cannot be opened: {error.strerror}") from error
         raise _refused(path, str(error)) from error
 
 

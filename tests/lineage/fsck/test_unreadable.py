@@ -10,15 +10,19 @@ import sys
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from lin.data.actions import AddFile
+from lin.data.tables import Table
 from lin.errors import OutsideError
 from lin.lineage.fsck.check import check_store
 from lin.lineage.fsck.findings import Fsck
 from lin.lineage.fsck.repair import plan_repair, repair_store
+from lin.lineage.fsck.tables import _check_head, _hash
 from lin.project import Project
-from lin.records import digest
+from lin.records import DataFile, digest
 from lin.store.failpoints import VARIABLE
 from lin.store.fsck import blob_key, run_folder
 from lin.store.local import LocalBackend
@@ -105,6 +109,28 @@ def test_a_folder_that_cannot_be_entered(told, look_at: LookAt, folder: str) -> 
     assert {finding.ill for finding in found.findings} == {"unreadable"}
     assert repair_store(sick, plan_repair(found), now=NOW) is None
     assert files(root) == before
+
+
+def test_a_data_file_that_may_not_be_opened_is_not_damaged() -> None:
+    with TemporaryDirectory() as folder:  # the folders of pytest let nobody else in
+        root = Path(folder)
+        root.chmod(0o755)
+        (root / "x.parquet").write_bytes(b"rows")
+        (root / "x.parquet").chmod(0)
+        added = AddFile(path="x.parquet", bytes=4, modified=0, partition={}, rows=None, data_change=True)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            table = Table("t", root)
+            pinned = _hash(table, "t", DataFile(path="x.parquet", bytes=4, sha256="0" * 64, partition={}))
+            (newest,) = _check_head(table.log, "t", 0, [added])
+        finally:
+            os.seteuid(user)
+    for fault in (pinned, newest):
+        assert fault is not None
+        assert (fault.ill, fault.key) == ("unreadable", "t/x.parquet")
+        assert os.strerror(errno.EACCES) in fault.what
 
 
 def test_events_that_cannot_be_listed_are_no_empty_log(told, look_at: LookAt) -> None:

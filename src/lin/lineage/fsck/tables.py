@@ -14,7 +14,7 @@ from posixpath import normpath
 
 from lin.data.actions import ActionError, make_commit
 from lin.data.checkpoints import complete_checkpoints, read_checkpoint
-from lin.data.files import open_data_file
+from lin.data.files import KeptBackError, open_data_file
 from lin.data.log import AddFile, DeltaLog
 from lin.data.pins import pinned_positions
 from lin.data.tables import Table
@@ -73,6 +73,8 @@ def _hash(table: Table, location: str, file: DataFile) -> Fault | None:
                 return Fault(key=path, ill="altered", what="its content is not what was pinned")
     except FileNotFoundError:
         return Fault(key=path, ill="missing", what="it is gone")
+    except KeptBackError as error:
+        return Fault(key=path, ill="unreadable", what=error.message)
     except OutsideError as error:
         return Fault(key=path, ill="damaged", what=error.message)
     except OSError as error:
@@ -195,6 +197,8 @@ def _check_head(log: DeltaLog, location: str, version: int, files: Iterable[AddF
                 size = stream.seek(0, 2)
         except FileNotFoundError:
             yield Fault(key=path, ill="missing", what=f"version {version}, the newest, has this file")
+        except KeptBackError as error:
+            yield Fault(key=path, ill="unreadable", what=error.message)
         except OutsideError as error:
             yield Fault(key=path, ill="damaged", what=error.message)
         else:
