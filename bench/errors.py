@@ -196,7 +196,9 @@ def draw(points: list[str], options: argparse.Namespace) -> list[str]:
 def fail_at(zygote: Zygote, name: str, known: Known, prepared: Path, place: Path, point: str) -> Iterator[str]:
     folder = copy(prepared, place / "failed")
     call = point.partition(":")[0]
-    code, said = run_traced(zygote, folder, known.case, "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={point}")
+    code, said = run_traced(
+        zygote, folder, known.case, "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={point}"
+    )
     errors, out = (said / "err").read_text(), (said / "out").read_text()
     found = [*check_told(known, code, errors), *check(folder, known, out, code)]
     yield from (f"{name} at {point} ({code}): {what}" for what in found)

@@ -25,6 +25,19 @@ def test_a_full_stdout_is_told(built: Path, words: str):
     assert (code, told) == (ExitCode.OUTSIDE, f"{NO_STDOUT}No space left on device\n")
 
 
+@pytest.mark.parametrize("words", ["runs --json", "--help", "output last"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stdout_that_takes_a_part_is_told(built: Path, tmp_path: Path, words: str, unbuffered: str):
+    """A disk that is nearly full takes the begin of a write, and refuses the next."""
+    shell(built, f"{LIN} run -- {sys.executable} -c \"print('x' * 5000)\"")
+    limit = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (700, 700)); from lin.cli.main import main; main()"
+    line = f'PYTHONUNBUFFERED={unbuffered} {sys.executable} -c "{limit}" {words} >{tmp_path / "out"}'
+    code, told = shell(built, line)
+    assert code == ExitCode.OUTSIDE
+    assert told.startswith("error: ")
+    assert "File too large" in told
+
+
 @pytest.mark.parametrize("words", ["--version", "models"])
 def test_a_closed_stdout_is_told(built: Path, words: str):
     assert shell(built, f"{LIN} {words} >&-") == (ExitCode.OUTSIDE, f"{NO_STDOUT}Bad file descriptor\n")

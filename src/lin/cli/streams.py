@@ -1,8 +1,10 @@
 """The standard streams of the process: each is there, and what is only told on stderr is no reason to fail.
 
 A process that was started without one of them would get its number for the next file that it opens: that of the store.
+Each has a buffer: without one (`python -u`) Python drops what the system did not take of a write, and tells nobody.
 """
 
+import io
 import os
 import sys
 from typing import TextIO
@@ -17,6 +19,16 @@ def open_missing() -> None:
             os.set_inheritable(os.open(os.devnull, flags), True)  # it gets the least number that is free
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    sys.stdout = _buffered(sys.stdout, by_line=sys.stdout.isatty())
+    sys.stderr = _buffered(sys.stderr, by_line=True)
+
+
+def _buffered(stream: TextIO, *, by_line: bool) -> TextIO:
+    """The stream, as Python makes it where nobody asked for none of its buffers."""
+    if not isinstance(stream.buffer, io.RawIOBase):
+        return stream
+    whole = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115  a descriptor, open as long as the process
+    return io.TextIOWrapper(whole, stream.encoding, stream.errors, line_buffering=by_line)
 
 
 def settle() -> None:
