@@ -79,3 +79,29 @@ def test_settings_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     (tmp_path / "lineage.toml").symlink_to("/proc/self/mem")
     with pytest.raises(OutsideError, match=r"cannot read .*lineage.toml"):
         open_project(tmp_path)
+
+
+FEW = "import threading; threading.stack_size((1 << 47) - (1 << 16)); from lin.cli.main import main; main()"
+"""A `lin` to which the system gives no second thread: no stack of that size can be had."""
+
+
+def test_without_threads_a_program_is_not_left_waiting_and_a_write_is_told(tmp_path: Path) -> None:
+    create_project(tmp_path, name="boston")
+    (tmp_path / "wine.csv").write_text("id,ph\n1,3.2\n2,3.1\n")
+
+    def lin(*words: str, few: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *(["-c", FEW] if few else ["-m", "lin"]), *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    ran = lin("run", "--", sys.executable, "-c", "print('x' * 100_000)")
+    assert (ran.returncode, "Traceback" in ran.stderr) == (126, False)
+    runs = open_project(tmp_path).store.runs
+    sealed = [run.error for run in map(runs.sealed, runs.ids()) if run]
+    assert sealed == [f"cannot watch {sys.executable}: can't start new thread"]
+    added = lin("add", "wine", "wine.csv", "--key", "id")
+    assert (added.returncode, added.stderr.partition(" (")[0]) == (
+        ExitCode.OUTSIDE,
+        "error: the system gives no more threads",
+    )
+    assert lin("add", "wine", "wine.csv", "--key", "id", few=False).returncode == ExitCode.OK
+    assert lin("fsck", "--read-data").returncode == ExitCode.OK

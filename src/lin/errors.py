@@ -104,6 +104,11 @@ def refused(what: str, error: OSError) -> OutsideError:
     return OutsideError(f"{what}: {error.strerror or error}", hint=hint)
 
 
+def is_out_of_threads(error: BaseException) -> bool:
+    """Whether the system gives no more threads. Python has no type for that."""
+    return isinstance(error, RuntimeError) and str(error) == "can't start new thread"
+
+
 def nearest(word: str, known: "list[str]", *, instead: str) -> str:
     """A hint: the known word closest to `word`, else `instead`."""
     from difflib import get_close_matches

@@ -15,7 +15,7 @@ from typing import NoReturn
 import typer
 
 from lin.cli.streams import open_missing, settle, tell
-from lin.errors import ExitCode, LinError, OutsideError, UsageError, nearest, refused
+from lin.errors import ExitCode, LinError, OutsideError, UsageError, is_out_of_threads, nearest, refused
 from lin.version import __version__
 
 COMMANDS = {
@@ -212,6 +212,8 @@ def _name_failure(error: BaseException) -> LinError:
     """What no edge translated: the system refused something, a library failed, or it is a bug."""
     if isinstance(error, OSError) and error.errno not in _OUR_FAULT:
         return refused(f"cannot use {_name_file(error)}", error)
+    if is_out_of_threads(error):
+        return OutsideError("the system gives no more threads", hint="ulimit -u, or the limit of the container")
     if isinstance(error, MemoryError):
         return OutsideError("there is not enough memory for this")
     if isinstance(error, ImportError) or not isinstance(error, Exception):

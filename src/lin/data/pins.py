@@ -17,7 +17,7 @@ from lin.data.log import AddFile, Metadata, Snapshot, parse_schema, require_read
 from lin.data.sql import altered_file
 from lin.data.tables import Table
 from lin.data.vectors import DeletionVector, read_deleted, vector_bytes
-from lin.errors import OutsideError
+from lin.errors import OutsideError, refused
 from lin.records import DataFile, Pin, PinnedVector, digest, encode
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ def _pin_file(table: Table, version: int, file: AddFile) -> DataFile:
             rows = _count_rows(stream, what)
     except FileNotFoundError:
         raise missing_file(table, file.path, version) from None
+    except OSError as error:
+        raise refused(f"cannot read {what}", error) from error
     vector = _pin_vector(table, file.vector, of=file.path, within=rows) if file.vector else None
     return DataFile(path=file.path, bytes=size, sha256=sha256, partition=file.partition, vector=vector)
 
@@ -189,6 +191,8 @@ def _check_file(table: Table, file: DataFile) -> str | None:
         return f"data file {file.path!r} is missing"
     except OutsideError as error:
         return error.message
+    except OSError as error:
+        return f"data file {file.path!r} cannot be read: {error.strerror}"
     if sha256 != file.sha256:
         return f"data file {file.path!r} was altered"
     try:

@@ -187,6 +187,8 @@ def _measure(table: Table, file: AddFile) -> str | None:
             return f"{'data file' if path == file.path else 'deletion vector'} {path!r} is missing"
         except OutsideError as error:
             return error.message
+        except OSError as error:
+            return f"{path!r} cannot be read: {error.strerror}"
         if path == file.path and size != file.bytes:
             return f"data file {path!r} was altered: it has {size} bytes, and the table's log says {file.bytes}"
     return None

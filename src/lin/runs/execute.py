@@ -283,7 +283,11 @@ def _supervise(project: Project, recorder: Recorder, launch: _Launch) -> Sealed:
             return recorder.seal("failed", exit_code=126, error=f"cannot start {launch.argv[0]}: {reason}")
         for number in child.early:
             child.send(number)
-        code, peak = _wait(child, child.process, kept, launch, own)
+        try:
+            code, peak = _wait(child, child.process, kept, launch, own)
+        except RuntimeError as failure:
+            kept.file.close()
+            return recorder.seal("failed", exit_code=126, error=f"cannot watch {launch.argv[0]}: {failure}")
         return _conclude(project, recorder, kept, code, peak)
 
 
@@ -307,8 +311,15 @@ def _wait(
     pairs = [(process.stdout, launch.stdout), (process.stderr, launch.stderr)]
     pumps = [threading.Thread(target=_pump, args=(source, sink, kept, child.stop)) for source, sink in pairs]
     watcher = threading.Thread(target=child.watch_memory, args=(own,))
-    for thread in (*pumps, watcher):
-        thread.start()
+    try:
+        for thread in (*pumps, watcher):
+            thread.start()
+    except RuntimeError:  # there are no more threads: a program that nobody hears would wait for ever
+        child.stop.set()
+        child.ended.set()
+        process.kill()
+        process.wait()
+        raise
     _, status, usage = os.wait4(process.pid, 0)
     child.ended.set()
     process.returncode = os.waitstatus_to_exitcode(status)

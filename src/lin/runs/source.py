@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from lin.errors import ConflictError, NotFoundError, OutsideError, StoreError
+from lin.errors import ConflictError, NotFoundError, OutsideError, StoreError, is_out_of_threads
 from lin.records import Git, LeftOut, Source, SourceFile, SourceTree, decode, digest, encode
 from lin.runs.redact import redact_text
 from lin.store.whole import UNFINISHED
@@ -129,7 +129,7 @@ def _walk(root: Path, exclude: Sequence[str]) -> Iterator[str]:
             and not os.path.lexists(f"{folder}/{name}/pyvenv.cfg")
         ]
         yield from (base + name for name in names if base + name not in exclude)
-        yield from (base + name for name in entered if Path(folder, name).is_symlink())
+        yield from (base + name for name in entered if os.path.islink(f"{folder}/{name}"))
         folders[:] = entered
     yield from (Path(path).relative_to(root).as_posix() for path in left if Path(path) != root)
 
@@ -164,11 +164,15 @@ def _keep(blobs: Blobs, fresh: dict[str, bytes]) -> None:
     if len(fresh) > 1:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(_WRITERS) as writers:
-            list(writers.map(blobs.put, fresh.values()))  # raises what a writer raised
-    else:
-        for data in fresh.values():
-            blobs.put(data)
+        try:
+            with ThreadPoolExecutor(_WRITERS) as writers:
+                list(writers.map(blobs.put, fresh.values()))  # raises what a writer raised
+                fresh.clear()
+        except RuntimeError as error:
+            if not is_out_of_threads(error):
+                raise
+    for data in fresh.values():
+        blobs.put(data)
     fresh.clear()
 
 
