@@ -11,6 +11,7 @@ and all that holds after a kill holds: nothing lost or changed, no finding, the 
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,7 @@ NAMELESS = {"getrandom", "epoll_create1", "eventfd2", "pipe2", "socketpair", "cl
 """Calls that name no file of the project."""
 OF_LIBRARIES = ("panicked at", "terminate called", "OpenBLAS", "failed to spawn thread")
 """What compiled libraries say where they give up by themselves: counted, and no fault of lin's."""
+SAYS = re.compile("error: |: cannot ")
 SECONDS = 60
 GUARD = """
 from lin.errors import LinError
@@ -206,12 +208,12 @@ def fail_at(zygote: Zygote, name: str, known: Known, prepared: Path, place: Path
 
 
 def is_failed_run(what: str) -> bool:
-    """Whether all that differs is that the run of a write which was done failed after it: the next one goes on from it."""
+    """Whether only the run of a write differs, which failed after the write was done: the next one goes on from it."""
     return what.startswith("the same again: runs is not") and "'failed'): 1" in what
 
 
 def check_told(known: Known, code: int, errors: str, point: str) -> Iterator[str]:
-    """An error is told as one, in lin's words, or there was none. What damage is left `fsck --repair` says on stdout."""
+    """An error is told as one, in lin's words, or there was none. What is left damaged is the result of a repair."""
     is_library = any(words in errors for words in OF_LIBRARIES)
     if is_library:
         print(f"  a library gave up at {point} ({code}): {errors.strip()[-200:]}", flush=True)
@@ -221,9 +223,7 @@ def check_told(known: Known, code: int, errors: str, point: str) -> Iterator[str
         yield f"no clear end: {errors.strip()[-1500:]}"
     elif "Traceback" in errors and "prog.py" not in errors:
         yield f"a traceback: {errors.strip()[-1500:]}"
-    elif (
-        code not in {0, known.usual} and not known.case.damage and "error: " not in errors and ": cannot " not in errors
-    ):
+    elif code not in {0, known.usual, int(known.case.damage)} and not SAYS.search(errors):
         yield f"says nothing: {errors.strip()[-300:]}"
 
 

@@ -129,7 +129,7 @@ def _walk(root: Path, exclude: Sequence[str]) -> Iterator[str]:
             and not os.path.lexists(f"{folder}/{name}/pyvenv.cfg")
         ]
         yield from (base + name for name in names if base + name not in exclude)
-        yield from (base + name for name in entered if os.path.islink(f"{folder}/{name}"))
+        yield from (base + name for name in entered if os.path.islink(f"{folder}/{name}"))  # noqa: PTH114  it raises nothing
         folders[:] = entered
     yield from (Path(path).relative_to(root).as_posix() for path in left if Path(path) != root)
 
