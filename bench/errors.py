@@ -81,7 +81,7 @@ NAMELESS = {"getrandom", "epoll_create1", "eventfd2", "pipe2", "socketpair", "cl
 """Calls that name no file of the project."""
 OF_LIBRARIES = ("panicked at", "terminate called", "OpenBLAS", "failed to spawn thread")
 """What compiled libraries say where they give up by themselves: counted, and no fault of lin's."""
-SAYS = re.compile("error: |: cannot ")
+SAYS = re.compile("error: |: cannot |run [0-9a-f]{8}: failed|prog.py")
 SECONDS = 60
 GUARD = """
 from lin.errors import LinError
@@ -203,6 +203,7 @@ def fail_at(zygote: Zygote, name: str, known: Known, prepared: Path, place: Path
     )
     errors, out = (said / "err").read_text(), (said / "out").read_text()
     found = [*check_told(known, code, errors, point), *check(folder, known, out, code)]
+    found = [what for what in found if not is_failed_run(what)]
     yield from (f"{name} at {point} ({code}): {what}" for what in found)
     shutil.rmtree(place / "failed")
 
@@ -223,7 +224,7 @@ def check_told(known: Known, code: int, errors: str, point: str) -> Iterator[str
         yield f"no clear end: {errors.strip()[-1500:]}"
     elif "Traceback" in errors and "prog.py" not in errors:
         yield f"a traceback: {errors.strip()[-1500:]}"
-    elif code not in {0, known.usual, int(known.case.damage)} and not SAYS.search(errors):
+    elif code not in {0, known.usual, int(known.case.damage)} and errors and not SAYS.search(errors):
         yield f"says nothing: {errors.strip()[-300:]}"
 
 

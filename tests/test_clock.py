@@ -4,6 +4,10 @@ import contextlib
 import io
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,4 +105,64 @@ def test_machines_whose_clocks_are_years_apart_write_at_once(project: Project, m
     _ask("gc", "--yes")
     _ask("index", "--rebuild")
     assert _ask("runs", "--json") == before
+    assert json.loads(_ask("fsck", "--read-data", "--json"))["findings"] == []
+
+
+MACHINES = {"behind": ("-10", "goes"), "ahead": ("10", "goes"), "jumping": ("10", "jumps"), "frozen": ("0", "stands")}
+WAITING = """
+import pathlib, time
+pathlib.Path("art.txt").write_text("made before the collection")
+pathlib.Path("begun").touch()
+while not pathlib.Path("over").exists():
+    time.sleep(0.02)
+print("it is over")
+"""
+
+
+def _on(machine: str, root: Path, *lines: list[str]) -> "subprocess.Popen[str]":
+    """Run commands on a machine with such a clock, and a host name of its own."""
+    side = str(Path(__file__).parent / "clock_side.py")
+    words = [sys.executable, side, *MACHINES[machine], json.dumps(lines)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        words, cwd=root, stdout=pipe, stderr=pipe, text=True, env={**os.environ, "LIN_ACTOR": machine}
+    )
+
+
+def _ended(process: "subprocess.Popen[str]") -> str:
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    return out
+
+
+def test_commands_of_machines_whose_clocks_disagree(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Concurrent commands lose nothing, and a collection by the clock of another machine spares a run that goes on."""
+    root = project.root
+    monkeypatch.chdir(root)
+    (root / "slow.py").write_text(WAITING)
+    slow = _on("behind", root, ["run", "--", sys.executable, "slow.py"])
+    while not (root / "begun").exists():
+        assert slow.poll() is None, slow.communicate()
+        time.sleep(0.02)
+    tags = {name: [["tag", "boston", f"{name}{n}=1"] for n in range(4)] for name in MACHINES}
+    _work(root, 0)
+    for writer in [_on(name, root, *lines) for name, lines in tags.items()]:
+        _ended(writer)
+    for machine in ("ahead", "jumping"):
+        _ended(_on(machine, root, ["gc", "--yes"], ["gc", "--yes", "--older-than", "1d"]))
+    told = _ended(_on("jumping", root, ["status"], ["runs"], ["models"], ["fsck"]))
+    assert "running" in told
+    (root / "over").touch()
+    _ended(slow)
+    events = open_project(root).store.events.read()
+    assert [event.number for event in events] == list(range(1, EACH + 4 * len(MACHINES) + 1))
+    assert {event.change.key for event in events if isinstance(event.change, Tag)} == {
+        f"{name}{n}" for name in MACHINES for n in range(4)
+    }
+    years = {event.actor: event.time.year - datetime.now(UTC).year for event in events}
+    assert (years["behind"], years["ahead"], years["frozen"]) == (-10, 10, 0)
+    ran = next(run for run in json.loads(_ask("runs", "--json")) if run["kind"] == "command")
+    assert ran["status"] == "finished"
+    assert _ask("output", ran["id"]) == "it is over\n"
     assert json.loads(_ask("fsck", "--read-data", "--json"))["findings"] == []

@@ -333,7 +333,7 @@ def _wait(
 def _pump(source: IO[bytes] | None, sink: BinaryIO | None, kept: _Kept, stop: threading.Event) -> None:
     if source is None:
         return
-    with source, selectors.DefaultSelector() as selector:
+    with source, selectors.PollSelector() as selector:  # takes no descriptor, of which there may be no more
         selector.register(source, selectors.EVENT_READ)
         while not stop.is_set():
             if selector.select(_LOOK_AGAIN):
