@@ -49,7 +49,7 @@ def look_at_store(folder: Path, state: State) -> None:
     sealed = [project.store.runs.sealed(run) for run in project.store.runs.ids()]
     starts = {run: project.store.runs.start(run) for run in project.store.runs.ids()}
     done = [record for record in sealed if record]
-    ended = {record.id for record in done}
+    ended = {record.id for record in done if record.status == "finished"}
     state["begun"] = Counter((start.kind, start.name) for run, start in starts.items() if run not in ended)
     state["runs"] = Counter((starts[record.id].kind, starts[record.id].name, record.status) for record in done)
     for command in ("runs", "models", "tables", "status"):

@@ -3,8 +3,8 @@
     python bench/rot.py [MOST]        # changes a file, spread evenly over it; all unless told
 
 Each byte has a bit flipped, and the file is cut off there; it is emptied, taken away, and a folder, a link to its own
-content and a pipe are put in its place. Not changed is what nothing can tell of: the end of a log that still grows, a
-program's output while it runs, and the words of a table's log, since Delta has no checksums there.
+content and a pipe are put in its place. Not changed is what nothing can tell of: the end of a log that still grows, and
+a program's output while it runs.
 """
 
 import os
@@ -105,10 +105,9 @@ def changes(root: Path, most: int | None) -> Iterator[tuple[str, Change]]:
         is_open_log = path.parent in growing and path.name == "log.jsonl"
         if path.parent in growing and path.name == "output.log":
             continue
-        if "_delta_log" not in path.parts:
-            yield from ((name, ("flip", at)) for at in range(0, size, step))
-            if not is_open_log:
-                yield from ((name, ("cut", at)) for at in range(0, size, step))
+        yield from ((name, ("flip", at)) for at in range(0, size, step))
+        if not is_open_log:
+            yield from ((name, ("cut", at)) for at in range(0, size, step))
         yield from ((name, (kind, 0)) for kind in ("folder", "link", "pipe"))
         if not is_open_log:
             yield from ((name, (kind, 0)) for kind in ("empty", "gone"))

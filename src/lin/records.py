@@ -141,7 +141,10 @@ class Pin(Record, frozen=True, tag_field="format", tag="pin/1"):
 
 
 class TableRef(Record, frozen=True, tag_field="type", tag="table"):
-    """A table version that a run read or wrote. `location` is relative to the store; `pin` is a blob."""
+    """A table version that a run read or wrote. `location` is relative to the store; `pin` is a blob.
+
+    `commit` is the sha256 of the version's file in the table's log as it was, where it lay there: Delta has none.
+    """
 
     table: str
     location: str
@@ -149,6 +152,7 @@ class TableRef(Record, frozen=True, tag_field="type", tag="table"):
     pin: str
     rows: int
     order: list[str] = []
+    commit: str | None = None
 
 
 class ModelRef(Record, frozen=True, tag_field="type", tag="model"):

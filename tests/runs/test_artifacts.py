@@ -110,6 +110,14 @@ def test_another_file_is_overwritten_only_when_told(project: Project, run: RunIn
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".lin")] == []
 
 
+def test_what_a_kill_left_goes_also_where_the_file_was_whole(project: Project, run: RunInfo, tmp_path: Path) -> None:
+    get_artifacts(project.store, run.artifacts, str(tmp_path))
+    left = tmp_path / f".tmp-lin-{digest(b'model.txt')[:12]}-0123456789abcdef"
+    os.link(tmp_path / "model.txt", left)
+    assert not any(got.written for got in get_artifacts(project.store, run.artifacts, str(tmp_path)))
+    assert not left.exists()
+
+
 def test_a_link_in_the_place_of_the_file_is_not_followed(project: Project, run: RunInfo, tmp_path: Path) -> None:
     other, link = tmp_path / "other", tmp_path / "model.txt"
     link.symlink_to(other)

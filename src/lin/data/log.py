@@ -6,6 +6,7 @@ refused by name. The commits are the truth. A checkpoint only shortens the way, 
 where the commits suffice, and compacted logs, which repeat what the commits say, are left alone.
 """
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -119,6 +120,21 @@ class DeltaLog:
             raise self._outside(error) from error
         except ActionError as error:
             raise self._damaged(self._commit_path(version), str(error)) from error
+
+    def digest(self, version: int) -> str | None:
+        """The sha256 of a commit's bytes; None if it is not there, as after the log was cleaned up.
+
+        Raises:
+            OutsideError: it cannot be read.
+        """
+        path = self._commit_path(version)
+        try:
+            with open_log_file(self.folder, path.name) as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._damaged(path, str(error)) from error
 
     def commits(self) -> Iterator[Commit]:
         """Every commit in the log, oldest first. Raises as `commit`."""

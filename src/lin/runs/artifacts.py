@@ -22,7 +22,7 @@ from lin.records import Artifact, digest
 from lin.runs.log import check_artifact_path
 from lin.runs.query import RunInfo
 from lin.store.store import Store
-from lin.store.whole import write_whole
+from lin.store.whole import discard_unfinished, write_whole
 
 Kind = Literal[
     "image", "page", "text", "table", "document", "sound", "video", "model", "unsafe model", "archive", "data"
@@ -147,6 +147,8 @@ def get_artifact(store: Store, artifact: Artifact, file: Path, *, force: bool = 
                 raise ConflictError(f"'{file}' is there, and another file", hint="--force overwrites it")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, store.blobs.read(artifact.sha256), replace=force)
+        else:
+            discard_unfinished(file)  # of a command that was killed when the file had its name already
     except FileExistsError as error:
         raise ConflictError(f"'{error.filename2 or error.filename}' is there, and another file") from error
     except OSError as error:

@@ -81,6 +81,7 @@ def _keep_pin(project: Project, table: Table, snapshot: Snapshot, pin: Pin) -> T
         pin=pin_digest(pin),
         rows=sum(file.rows or 0 for file in snapshot.files),
         order=list(table.order),
+        commit=table.log.digest(snapshot.version),
     )
 
 

@@ -297,6 +297,30 @@ def test_a_log_that_says_other_than_the_pins(told, only: Only) -> None:
     assert finding.file == commit(2)
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_digit_of_a_commit_that_a_run_read_or_wrote(told, look: Look, number: int, at: float) -> None:
+    """Such as how many rows there are, when it was written and by which run: Delta has no checksum for it."""
+    story, _ = told
+    path = story.table.log.folder / f"{number:020d}.json"
+    data = bytearray(path.read_bytes())
+    changed = next(place for place in range(int(at * len(data)), len(data)) if chr(data[place]).isdecimal())
+    data[changed] ^= 1
+    path.write_bytes(data)
+    found = {finding.file: finding for finding in look(story.project.root, share=0.0).findings}
+    assert found[commit(number)].needed_by
+
+
+def test_a_commit_that_is_there_twice(told, only: Only) -> None:
+    story, _ = told
+    head = story.table.log.head()
+    log = story.table.log.folder
+    shutil.copy(log / f"{head:020d}.json", log / f"{head + 1:020d}.json")
+    finding = only(story.project.root, share=0.0)
+    assert (finding.file, finding.ill) == (commit(head + 1), "altered")
+    assert finding.what == "it is the commit before it once more"
+
+
 def test_checkpoints_are_read_and_held_against_the_commits(told, look: Look, only: Only, flip) -> None:
     from deltalake import DeltaTable
 

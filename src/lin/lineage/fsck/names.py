@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lin.errors import LinError
 from lin.events import Event, Register, Seal
@@ -16,8 +17,15 @@ from lin.store.fsck import SHA256, RunCheck, blob_key
 from lin.store.runs import LOG, read_lines
 from lin.store.store import Store
 
-TableKey = tuple[str, str, int, str]
-"""A pinned version: the table's name, its location, the version, and the pin."""
+
+class TableKey(NamedTuple):
+    """A pinned version: the table's name, its location, the version, the pin, and the sha256 of its commit or ''."""
+
+    table: str
+    location: str
+    version: int
+    pin: str
+    commit: str
 
 
 @dataclass
@@ -51,7 +59,7 @@ class Named:
         """Take up what the references tell: table versions with their pins, and where files lay."""
         for each in references:
             if isinstance(each, TableRef) and tables:
-                self.tables[each.table, each.location, each.version, each.pin] = each
+                self.tables[TableKey(each.table, each.location, each.version, each.pin, each.commit or "")] = each
                 self.add([each.pin], Pin)
             elif isinstance(each, FileRef):
                 self.places.add((each.sha256, each.path))

@@ -14,7 +14,7 @@ from pathlib import Path
 from lin.errors import LinError
 from lin.lineage.fsck.names import TableKey
 from lin.lineage.fsck.reading import Reading
-from lin.lineage.fsck.tables import PinnedFiles, check_log, path_in
+from lin.lineage.fsck.tables import PinnedFiles, Told, check_log, path_in
 from lin.project import Project
 from lin.records import Pin, decode
 from lin.store.fsck import Fault, blob_key
@@ -47,7 +47,7 @@ def check_tables(
     """Look at all pinned versions of these keys, and at the logs of their tables and of the declared ones."""
     at_location: dict[str, list[TableKey]] = defaultdict(list)
     for key in sorted(keys):
-        at_location[key[1]].append(key)
+        at_location[key.location].append(key)
     declared = {project.locate(project.root / setting.path): name for name, setting in project.config.tables.items()}
     check = _Check(project, at_location, declared)
     first = check.look(reading, sorted({*at_location, *declared}))
@@ -67,11 +67,11 @@ def places_of(project: Project, keys: Iterable[TableKey], wanted: Collection[str
         return
     for sha256 in wanted:
         yield sha256, project.store_root, blob_key(sha256)
-    for _, location, _, pin in keys:
+    for key in keys:
         with suppress(LinError):
-            for file in decode(project.store.blobs.read(pin), Pin, where=pin).files:
+            for file in decode(project.store.blobs.read(key.pin), Pin, where=key.pin).files:
                 if file.sha256 in wanted:
-                    yield file.sha256, project.store_root / location, file.path
+                    yield file.sha256, project.store_root / key.location, file.path
 
 
 class _Check:
@@ -103,7 +103,7 @@ class _Check:
         pins = {}
         for key in self._at_location.get(location, ()):
             with suppress(LinError):
-                pins[key] = decode(self._project.store.blobs.read(key[3]), Pin, where=key[3])
+                pins[key] = decode(self._project.store.blobs.read(key.pin), Pin, where=key.pin)
         return pins
 
     @staticmethod
@@ -116,17 +116,17 @@ class _Check:
                 found.contents |= {path_in(location, file.path): file.sha256 for file in pin.files}
 
     def _look_at_log(self, found: TablesCheck, location: str, pins: Mapping[TableKey, Pin]) -> None:
-        by_version: dict[int, list[Pin]] = defaultdict(list)
-        for (_, _, version, _), pin in pins.items():
-            by_version[version].append(pin)
-        name = next((key[0] for key in pins), self._declared.get(location, location))
-        for fault in check_log(self._project.store_root, location, name, by_version):
+        told: dict[int, list[Told]] = defaultdict(list)
+        for key, pin in pins.items():
+            told[key.version].append(Told(pin, key.commit))
+        name = next((key.table for key in pins), self._declared.get(location, location))
+        for fault in check_log(self._project.store_root, location, name, told):
             found.add(location, fault, _from(pins, _version_in(fault.key)))
 
 
 def _from(keys: Collection[TableKey], version: int | None) -> set[TableKey]:
     """The pinned versions from that one on: the log says no more what they are."""
-    return {key for key in keys if version is None or key[2] >= version}
+    return {key for key in keys if version is None or key.version >= version}
 
 
 def _version_in(path: str) -> int | None:

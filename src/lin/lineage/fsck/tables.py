@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from posixpath import normpath
+from typing import NamedTuple
 
 from lin.data.actions import ActionError, make_commit
 from lin.data.checkpoints import complete_checkpoints, read_checkpoint
@@ -93,14 +94,21 @@ def _check_vector(table: Table, location: str, file: DataFile, vector: PinnedVec
 # --- logs -------------------------------------------------------------------------------------------------------------
 
 
-def check_log(store_root: Path, location: str, name: str, pins: Mapping[int, Collection[Pin]]) -> list[Fault]:
+class Told(NamedTuple):
+    """What a run tells of a version: its pin, and the sha256 of its commit, or ''."""
+
+    pin: Pin
+    commit: str
+
+
+def check_log(store_root: Path, location: str, name: str, told: Mapping[int, Collection[Told]]) -> list[Fault]:
     """What is wrong with the log of the table at `location`, and with the files of its newest version.
 
     Args:
         store_root: what locations are relative to.
         location: of the table.
         name: what messages call it.
-        pins: of versions; those that the log still has must have the same files there.
+        told: of versions; those that the log still has must have the same files there, in the same words.
     """
     root = store_root / location
     if not os.path.isdir(root):  # noqa: PTH112 - as above; that it is gone was told
@@ -109,24 +117,29 @@ def check_log(store_root: Path, location: str, name: str, pins: Mapping[int, Col
     try:
         names = sorted(entry.name for entry in log.folder.iterdir())
     except FileNotFoundError:
-        return [Fault(key=path_in(location, _LOG), ill="missing", what="the table has no log")] if pins else []
+        return [Fault(key=path_in(location, _LOG), ill="missing", what="the table has no log")] if told else []
     except OSError as error:
         return [Fault(key=path_in(location, _LOG), ill="damaged", what=f"it cannot be listed: {error.strerror}")]
     numbers = [int(match[1]) for match in map(_COMMIT.fullmatch, names) if match]
     checkpoints = complete_checkpoints(names)
     if not numbers:
-        return [Fault(key=path_in(location, _LOG), ill="missing", what="there is no commit in it")] if pins else []
-    gaps = [*_check_ends(location, numbers, checkpoints, pins), *_check_commits(log, location, numbers)]
-    faults = [*gaps, *_check_checkpoints(log, location, checkpoints)]
+        return [Fault(key=path_in(location, _LOG), ill="missing", what="there is no commit in it")] if told else []
+    gaps = [*_check_ends(location, numbers, checkpoints, told), *_check_commits(log, location, numbers)]
     # where a commit is not known, what the log says is not known either
-    return faults if gaps else faults + list(_check_states(log, location, checkpoints, pins))
+    states = () if gaps else _check_states(log, location, checkpoints, told)
+    return [
+        *gaps,
+        *_check_checkpoints(log, location, checkpoints),
+        *states,
+        *_check_words(log, location, numbers, told),
+    ]
 
 
 def _check_ends(
-    location: str, numbers: Sequence[int], checkpoints: Collection[int], pins: Collection[int]
+    location: str, numbers: Sequence[int], checkpoints: Collection[int], told: Collection[int]
 ) -> Iterator[Fault]:
     """Commits that should be there: in between, after the first where nothing else leads on, and up to the last."""
-    newest = max([numbers[-1], *checkpoints, *pins])
+    newest = max([numbers[-1], *checkpoints, *told])
     for one, other in pairwise([*numbers, newest + 1]):
         if one + 1 < other:
             yield Fault(key=_commit_key(location, one + 1), ill="missing", what="the table's log lacks this commit")
@@ -144,6 +157,24 @@ def _check_commits(log: DeltaLog, location: str, numbers: Iterable[int]) -> Iter
             yield Fault(key=_commit_key(location, number), ill="damaged", what=error.message)
 
 
+def _check_words(
+    log: DeltaLog, location: str, numbers: Iterable[int], told: Mapping[int, Collection[Told]]
+) -> Iterator[Fault]:
+    """Commits that say what is possible, and is not what a run saw there, or was said before."""
+    before = None
+    for number in numbers:
+        try:
+            digest = log.digest(number)
+        except LinError:
+            continue  # told already
+        if digest == before:
+            yield Fault(key=_commit_key(location, number), ill="altered", what="it is the commit before it once more")
+        elif {each.commit for each in told.get(number, ())} - {"", digest}:
+            what = "its words are not those that a run read or wrote"
+            yield Fault(key=_commit_key(location, number), ill="altered", what=what)
+        before = digest
+
+
 def _check_checkpoints(log: DeltaLog, location: str, checkpoints: Mapping[int, list[list[str]]]) -> Iterator[Fault]:
     for version, found in checkpoints.items():
         for names in found:
@@ -154,7 +185,7 @@ def _check_checkpoints(log: DeltaLog, location: str, checkpoints: Mapping[int, l
 
 
 def _check_states(
-    log: DeltaLog, location: str, checkpoints: Mapping[int, list[list[str]]], pins: Mapping[int, Collection[Pin]]
+    log: DeltaLog, location: str, checkpoints: Mapping[int, list[list[str]]], told: Mapping[int, Collection[Told]]
 ) -> Iterator[Fault]:
     """Follow the log, and hold checkpoints, pins and the folder against it."""
     files: Collection[AddFile] | None = None
@@ -166,7 +197,7 @@ def _check_states(
                 continue
             yield from _compare_checkpoints(log, location, number, checkpoints.get(number, []), files)
             now = {(file.path, file.bytes, file.vector.rows if file.vector else 0) for file in files}
-            for pin in pins.get(number, ()):
+            for pin, _ in told.get(number, ()):
                 if now != {(file.path, file.bytes, file.vector.rows if file.vector else 0) for file in pin.files}:
                     what = f"the log has other files for version {number} than a run pinned"
                     yield Fault(key=_commit_key(location, number), ill="altered", what=what)
