@@ -120,7 +120,7 @@ print("it is over")
 
 
 def _on(machine: str, root: Path, *lines: list[str]) -> "subprocess.Popen[str]":
-    """Run commands on a machine with such a clock, and a host name of its own."""
+    """Run commands on a machine with such a clock."""
     side = str(Path(__file__).parent / "clock_side.py")
     words = [sys.executable, side, *MACHINES[machine], json.dumps(lines)]
     pipe = subprocess.PIPE
@@ -166,3 +166,22 @@ def test_commands_of_machines_whose_clocks_disagree(project: Project, monkeypatc
     assert ran["status"] == "finished"
     assert _ask("output", ran["id"]) == "it is over\n"
     assert json.loads(_ask("fsck", "--read-data", "--json"))["findings"] == []
+
+
+def test_files_are_no_older_than_the_file_system_says(project: Project) -> None:
+    """A clock that is ahead takes no file for left behind that a writer is about to name."""
+    root = project.root
+    (root / "rows.csv").write_text("id\n1\n")
+    _ended(_on("frozen", root, ["add", "rows", "rows.csv"]))
+    fresh = root / "data/rows/part-00000-1f0b8d5c-9b7f-4f4e-8f3a-2d3c4b5a6978-c000.snappy.parquet"
+    half = root / ".lin/.tmp-0123456789abcdef"
+    for path in (fresh, half):
+        path.write_bytes(b"not named yet")
+    _ended(_on("ahead", root, ["vacuum", "rows", "--yes", "--orphans"], ["gc", "--yes"]))
+    assert fresh.exists()
+    assert half.exists()
+    for path in (fresh, half):
+        os.utime(path, (0, 0))
+    _ended(_on("frozen", root, ["vacuum", "rows", "--yes", "--orphans"], ["gc", "--yes"]))
+    assert not fresh.exists()
+    assert not half.exists()

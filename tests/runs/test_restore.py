@@ -3,8 +3,8 @@
 import shutil
 from collections.abc import Callable
 
-import pyarrow as pa
 import msgspec
+import pyarrow as pa
 import pytest
 
 from lin.data.history import read_history

@@ -30,11 +30,15 @@ def gc(
     It goes for good. Whatever a run, a model version or a program that is recording needs stays. Files of tables are
     for lin vacuum.
     """
+    import time
     from datetime import UTC, datetime
 
     from lin.lineage.collect import collect
+    from lin.store.whole import earlier_time
 
-    result = collect(open_project(store), now=datetime.now(UTC), older_than=older_than, take=yes)
+    project = open_project(store)
+    now = datetime.fromtimestamp(earlier_time(project.store_root, time.time()), UTC)
+    result = collect(project, now=now, older_than=older_than, take=yes)
     emit(result, _view, as_json=as_json)
 
 

@@ -41,6 +41,7 @@ def vacuum(
     from lin.data.tables import open_table, split_reference
     from lin.lineage.holders import name_models
     from lin.runs.vacuum import vacuum_table
+    from lin.store.whole import earlier_time
 
     project = open_project(store)
     opened = open_table(project, split_reference(table)[0])
@@ -48,7 +49,7 @@ def vacuum(
         project,
         opened,
         models=name_models(project),
-        now_ms=int(time.time() * 1000),
+        now_ms=int(earlier_time(opened.root, time.time()) * 1000),
         retain=retain,
         orphans=orphans,
         delete=yes,

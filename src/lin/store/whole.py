@@ -90,6 +90,23 @@ def discard_unfinished(path: Path) -> None:
                 _remove_ended(path.parent / name)
 
 
+def earlier_time(folder: Path, now: float) -> float:
+    """`now`, or if that is earlier, the time that the file system gives to a file which is made in the folder now.
+
+    How old files are is asked by it: a clock that is ahead would find those old that somebody is about to name. Both
+    are in seconds since 1970.
+    """
+    try:
+        made, descriptor = _begin(folder / "time", lambda new: os.open(new, _FILE, 0o600))
+    except OSError:
+        return now
+    try:
+        return min(now, os.fstat(descriptor).st_mtime)
+    finally:
+        os.close(descriptor)
+        _remove(made)
+
+
 def fsync_path(path: Path) -> None:
     """Put a file or a folder on disk. Raises `OSError`."""
     with _opened(path) as descriptor:
