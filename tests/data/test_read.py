@@ -15,6 +15,7 @@ from deltalake import DeltaTable, QueryBuilder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lin.data.diff import diff_versions
 from lin.data.pins import pin_version
 from lin.data.read import read_pin, read_version, sort_rows
 from lin.data.summary import summarise_version
@@ -562,14 +563,23 @@ def test_a_type_that_lin_does_not_know_is_refused_by_name(foreign: Any, kind: st
             read(made.table)
 
 
-def test_a_type_without_end_is_refused(foreign: Any) -> None:
+DEEPER: list[Any] = [
+    lambda kind: {"type": "array", "elementType": kind, "containsNull": True},
+    lambda kind: {"type": "struct", "fields": [{"name": "x", "type": kind, "nullable": True, "metadata": {}}]},
+    lambda kind: {"type": "map", "keyType": "string", "valueType": kind, "valueContainsNull": True},
+]
+
+
+@pytest.mark.parametrize("levels", [16, 300])
+@pytest.mark.parametrize("outer", DEEPER, ids=["list", "struct", "map"])
+def test_a_type_without_end_is_refused(foreign: Any, outer: Any, levels: int) -> None:
     made = foreign()
     kind: Any = "long"
-    for _ in range(300):
-        kind = {"type": "array", "elementType": kind, "containsNull": True}
+    for _ in range(levels):
+        kind = outer(kind)
     made.commit(made.protocol(), made.metadata(made.field("v", kind)), made.add("a.parquet", pa.table({"v": [1]})))
-    for read in (read_version, summarise_version):
-        with pytest.raises(OutsideError, match="nested more than 50 levels deep"):
+    for read in (read_version, summarise_version, lambda table: diff_versions(table, 0, 0)):
+        with pytest.raises(OutsideError, match="column 'v' is nested more than 16 levels deep"):
             read(made.table)
 
 

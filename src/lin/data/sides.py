@@ -12,7 +12,7 @@ import msgspec
 
 from lin.data.columns import physical_name
 from lin.data.log import AddFile, Metadata, Snapshot
-from lin.data.schema import DeltaType, duckdb_type, quote
+from lin.data.schema import DeltaType, duckdb_type, quote, refuse_deep
 from lin.data.sql import read_footer, relation
 from lin.data.tables import Table
 from lin.data.vectors import read_deleted
@@ -235,7 +235,13 @@ class Sides:
 
 
 def pair_columns(old: Metadata, new: Metadata, *, bitwise: bool = False) -> list[Pair]:
-    """The columns that both versions have, matched by what the files call them, which a rename does not change."""
+    """The columns that both versions have, matched by what the files call them, which a rename does not change.
+
+    Raises:
+        OutsideError: a column is nested deeper than lin reads.
+    """
+    refuse_deep(old.schema)
+    refuse_deep(new.schema)
     before = {physical_name(field, old.mapping): (n, field) for n, field in enumerate(old.schema["fields"])}
     found = []
     for place, field in enumerate(new.schema["fields"]):

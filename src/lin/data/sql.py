@@ -18,7 +18,7 @@ from lin.data.columns import Place, column_sql, locate_columns, physical_name, r
 from lin.data.files import open_data_file
 from lin.data.log import AddFile, Metadata
 from lin.data.parquet import open_parquet, parquet_errors
-from lin.data.schema import duckdb_type, parse_partition_value, quote
+from lin.data.schema import duckdb_type, parse_partition_value, quote, refuse_deep
 from lin.data.vectors import read_deleted
 from lin.errors import OutsideError, UsageError, nearest
 
@@ -126,13 +126,15 @@ def relation(
         only: for files by their index, the positions of the rows to read, instead of all that are not deleted.
 
     Raises:
-        OutsideError: a file is missing, refused or damaged, or has columns of other types or ambiguous names.
+        OutsideError: a file is missing, refused or damaged, or has columns of other types or ambiguous names, or a
+            column is nested deeper than lin reads.
     """
     extra = ["_file", "_position"] if positions else []
     _refuse_reserved(metadata.columns, set(extra), f"the table in {root}", "lin")
     refuse_ambiguous(metadata.columns, f"the table in {root}")
     if not metadata.columns:
         raise OutsideError(f"the table in {root} has no columns")
+    refuse_deep(metadata.schema)
     if not files:
         kinds = {field["name"]: duckdb_type(field["type"]) for field in metadata.schema["fields"]}
         empty = [f"CAST(NULL AS {kind}) AS {quote(name)}" for name, kind in kinds.items()]

@@ -12,7 +12,7 @@ import msgspec
 
 from lin.data.history import VersionInfo, describe_commit
 from lin.data.log import AddFile, Commit, DeltaLog, Metadata, Protocol, Snapshot
-from lin.data.schema import DeltaType, arrow_type, duckdb_type, fits
+from lin.data.schema import DeltaType, arrow_type, duckdb_type, fits, refuse_deep
 from lin.errors import NotFoundError, OutsideError
 
 FileKey = tuple[str, str | None]
@@ -140,8 +140,13 @@ class Column(msgspec.Struct, frozen=True):
 
 
 def trace_column(timeline: Timeline, field: dict[str, Any]) -> Column:
-    """Find where the column of the newest version began: added, or last given a type that holds not the same values."""
+    """Find where the column of the newest version began: added, or last given a type that holds not the same values.
+
+    Raises:
+        OutsideError: a column is nested deeper than lin reads.
+    """
     newest = timeline.snapshot(timeline.head, []).metadata
+    refuse_deep(newest.schema)
     seen: Metadata | None = newest
     for position in range(timeline.head, 0, -1):
         older = timeline.steps[position - 1].metadata
