@@ -235,6 +235,8 @@ def test_a_model_that_is_not_there_is_named(trained: Project, folder: Path) -> N
         "[" * 1_000_000,
         "- - - - - - - - - - - - - - - - - - - - - - - - x",
         "flavors",
+        "flavors: {python_function: {loader_module: 0x" + "f" * 100_000 + "}}",
+        "a: " + "59:" * 2_000 + "59.5",
     ],
 )
 def test_an_mlmodel_that_is_an_attack_does_nothing(trained: Project, folder: Path, tmp_path: Path, text: str) -> None:

@@ -107,6 +107,16 @@ def test_what_is_no_plain_file_is_refused(folder: Path, make: Callable[[Path], N
         read_files(folder, "MLmodel")
 
 
+@pytest.mark.parametrize("name", [b"\xff", b"a\nb", b"a\x1b[31m", b"\xff/x"])
+def test_a_file_whose_name_is_no_text_is_refused(folder: Path, name: bytes) -> None:
+    place = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"")
+    with pytest.raises(OutsideError, match="the model folder is refused: it has a file with the name") as refused:
+        read_files(folder, "MLmodel")
+    assert refused.value.message.isprintable()
+
+
 def test_names_that_are_one_elsewhere_are_refused(folder: Path) -> None:
     (folder / "MLMODEL").write_bytes(b"other")
     with pytest.raises(OutsideError, match="the names 'MLMODEL' and 'MLmodel', which are one on some systems"):

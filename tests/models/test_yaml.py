@@ -104,7 +104,7 @@ def test_what_pyyaml_writes_is_read() -> None:
         ("a: 'b", "is no YAML"),
         ("a: [1", "is no YAML"),
         ("a: \x07", "is no YAML"),
-        ("a: " + "9" * 5000, "is no YAML"),
+        ("b:\na: " + "9" * 5000, "line 2: it has a number of 5000 characters"),
     ],
 )
 def test_what_is_not_read_is_refused_by_its_line(text: str, said: str) -> None:
@@ -129,6 +129,9 @@ TOO_MUCH = {
     "quotes in lines": b"a: '\n" + b"  b'' \n" * 100_000,
     "bytes": b"x" * LARGEST + b"y",
     "no text": b"\xff\xfe",
+    "hex digits": b"a: 0x" + b"f" * 900_000,
+    "sixties": b"a: " + b"59:" * 300_000 + b"59",
+    "sixties with a fraction": b"a: " + b"59:" * 300_000 + b"59.5",
 }
 
 

@@ -63,7 +63,7 @@ def check_name(name: str) -> str:
     parts = name.split("/")
     wrong = (
         len(parts) > DEEPEST
-        or any(part in {"", ".", ".."} or len(part.encode()) > _LONGEST_NAME for part in parts)
+        or any(part in {"", ".", ".."} or len(part.encode(errors="surrogatepass")) > _LONGEST_NAME for part in parts)
         or any(c in '\\:*?"<>|' or not c.isprintable() for c in name)
         or any(part.endswith((".", " ")) for part in parts)
     )

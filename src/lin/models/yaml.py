@@ -13,6 +13,8 @@ LARGEST = 1 << 20
 """The most bytes that are read."""
 DEEPEST = 20
 """The most levels of maps and lists. `MLmodel` has four."""
+_LONGEST_NUMBER = 100
+"""The most characters of a number: `59:59:…` takes quadratic time, and Python does not print what `0xfff…` is."""
 
 
 def write_yaml(value: Mapping[str, Any]) -> str:
@@ -105,6 +107,8 @@ class _Reader:
         tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
         if tag.rpartition(":")[2] not in {"null", "bool", "int", "float"}:
             return event.value
+        if len(event.value) > _LONGEST_NUMBER:
+            raise self._refused(event, f"it has a number of {len(event.value)} characters")
         return self._loader.construct_object(yaml.ScalarNode(tag, event.value))
 
     def _refused(self, event: Any, why: str) -> OutsideError:
