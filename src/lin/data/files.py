@@ -14,16 +14,21 @@ from lin.errors import OutsideError
 _KEPT_BACK = {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE}
 
 
-class KeptBackError(OutsideError):
-    """The system gives a file to nobody, or not to this user: nothing is known of what is in it."""
+def is_kept_back(error: BaseException | None) -> bool:
+    """Whether an error came of what the system does not let this process read: nothing is known of that then."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _KEPT_BACK:
+            return True
+        error = error.__cause__
+    return False
 
 
 def open_data_file(root: Path, path: str) -> BufferedReader:
     """Open a data file by its path in the table at `root`.
 
     Raises:
-        FileNotFoundError: there is no such file. OutsideError: it is a link, no file, or outside the folder.
-        KeptBackError: the system does not let this process open it.
+        FileNotFoundError: there is no such file. OutsideError: it is a link, no file, or outside the folder, or the
+            system does not let this process open it (`is_kept_back` tells).
     """
     where = root / path
     try:
@@ -34,8 +39,8 @@ def open_data_file(root: Path, path: str) -> BufferedReader:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in _KEPT_BACK:
-            raise KeptBackError(f"data file {path!r} cannot be opened: {error.strerror}") from error
+        if isinstance(error, OSError) and is_kept_back(error):
+            raise OutsideError(f"data file {path!r} cannot be opened: {error.strerror}") from error
         raise _refused(path, str(error)) from error
 
 

@@ -8,10 +8,11 @@ declares it.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from lin.data.files import open_data_file
+from lin.data.files import is_kept_back, open_data_file
 from lin.data.pins import check_pin
 from lin.data.tables import Table
 from lin.errors import LinError, OutsideError
@@ -26,6 +27,7 @@ from lin.store.store import Store
 _TOLD = 5
 """As many problems of a version are told; the rest is a number."""
 
+Wrong = Literal["missing", "altered", "unreadable"]
 _VECTOR_FRAME = 8
 """The size before a deletion vector's bitmap and the checksum after it, in bytes."""
 
@@ -195,8 +197,11 @@ class _Check:
         return self._known[key]
 
 
-def measure_file(root: Path, file: DataFile) -> tuple[str, str] | None:
-    """What is wrong with a pinned file as far as its size tells, or with that of its deletion vector: path and text."""
+def measure_file(root: Path, file: DataFile) -> tuple[str, str, Wrong] | None:
+    """What is wrong with a pinned file as far as its size tells, or with that of its deletion vector.
+
+    The path of what is wrong, a text, and in a word what it is.
+    """
     sizes: list[tuple[str, str, int, int | None]] = [(file.path, "data file", file.bytes, file.bytes)]
     vector = file.vector
     if vector is not None and vector.path is not None:
@@ -207,11 +212,11 @@ def measure_file(root: Path, file: DataFile) -> tuple[str, str] | None:
             with open_data_file(root, path) as stream:
                 size = os.fstat(stream.fileno()).st_size
         except FileNotFoundError:
-            return path, f"{what} {path!r} is missing"
+            return path, f"{what} {path!r} is missing", "missing"
         except OutsideError as error:
-            return path, error.message
+            return path, error.message, "unreadable" if is_kept_back(error) else "altered"
         if size < least or (most is not None and size > most):
-            return path, f"{what} {path!r} was altered: it has {size} bytes instead of {least}"
+            return path, f"{what} {path!r} was altered: it has {size} bytes instead of {least}", "altered"
     return None
 
 

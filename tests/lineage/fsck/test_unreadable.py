@@ -4,25 +4,30 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from lin.data.actions import AddFile
 from lin.data.tables import Table
 from lin.errors import OutsideError
 from lin.lineage.fsck.check import check_store
 from lin.lineage.fsck.findings import Fsck
+from lin.lineage.fsck.reading import Reading
 from lin.lineage.fsck.repair import plan_repair, repair_store
-from lin.lineage.fsck.tables import _check_head, _hash
+from lin.lineage.fsck.tables import PinnedFiles, _check_head, _hash, check_log
 from lin.project import Project
-from lin.records import DataFile, digest
+from lin.records import DataFile, Pin, digest
 from lin.store.failpoints import VARIABLE
 from lin.store.fsck import blob_key, run_folder
 from lin.store.local import LocalBackend
@@ -131,6 +136,42 @@ def test_a_data_file_that_may_not_be_opened_is_not_damaged() -> None:
         assert fault is not None
         assert (fault.ill, fault.key) == ("unreadable", "t/x.parquet")
         assert os.strerror(errno.EACCES) in fault.what
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """As a user whom nothing belongs to, where the test has the right to become one."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("shut", ["", "t", "t/_delta_log", "t/_delta_log/00000000000000000000.json", "t/x.parquet"])
+def test_a_table_that_is_kept_back_is_neither_gone_nor_damaged(shut: str) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        inside = Path(folder) / "inside"
+        write_deltalake(str(inside / "t"), pa.table({"x": [1]}))
+        (data,) = (inside / "t").glob("*.parquet")
+        data = data.rename(inside / "t/x.parquet")
+        commit = inside / "t/_delta_log/00000000000000000000.json"
+        commit.write_text(re.sub(r'"path":"[^"]*"', '"path":"x.parquet"', commit.read_text()))
+        pinned = DataFile(path="x.parquet", bytes=data.stat().st_size, sha256=digest(data.read_bytes()), partition={})
+        pin = Pin(schema="{}", reader=[], partition_columns=[], files=[pinned])
+        mode = (inside / shut).stat().st_mode
+        (inside / shut).chmod(0)
+        try:
+            with nobody():
+                reading = Reading(1, chance=lambda: 0.0)
+                faults = PinnedFiles(inside, reading).check("t", pin) + check_log(inside, "t", "t", {})
+        finally:
+            (inside / shut).chmod(mode)
+    assert {fault.ill for fault in faults} == {"unreadable"}
+    assert all(os.strerror(errno.EACCES) in fault.what for fault in faults)
 
 
 def test_events_that_cannot_be_listed_are_no_empty_log(told, look_at: LookAt) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from lin.data.actions import ActionError, make_commit
 from lin.data.checkpoints import complete_checkpoints, read_checkpoint
-from lin.data.files import KeptBackError, open_data_file
+from lin.data.files import is_kept_back, open_data_file
 from lin.data.log import AddFile, DeltaLog
 from lin.data.pins import pinned_positions
 from lin.data.tables import Table
@@ -42,8 +42,8 @@ class PinnedFiles:
     def check(self, location: str, pin: Pin) -> list[Fault]:
         """What is wrong with the files of a pin."""
         table = Table(location, self._root / location)
-        if not os.path.isdir(table.root):  # noqa: PTH112 - a location is foreign: it may be no path at all
-            return [Fault(key=normpath(location), ill="missing", what="the table's folder is gone")]
+        if (fault := _look_at_folder(table.root, location)) is not None:
+            return [fault]
         return [fault for file in pin.files if (fault := self._check_once(table, location, file)) is not None]
 
     def _check_once(self, table: Table, location: str, file: DataFile) -> Fault | None:
@@ -55,8 +55,7 @@ class PinnedFiles:
     def _check(self, table: Table, location: str, file: DataFile) -> Fault | None:
         wrong = measure_file(table.root, file)
         if wrong is not None:
-            path, what = wrong
-            ill: Ill = "missing" if what.endswith("is missing") else "altered"
+            path, what, ill = wrong
             return Fault(key=path_in(location, path), ill=ill, what=what)
         name = path_in(location, file.path)
         if name not in self._always and not self._reading.wants("3 tables", name):
@@ -64,6 +63,21 @@ class PinnedFiles:
         fault = _hash(table, location, file)
         self._reading.done("3 tables", name, file.bytes, altered=fault is not None)
         return fault
+
+
+def _look_at_folder(root: Path, location: str) -> Fault | None:
+    """What is wrong with the table's folder. Its location is foreign: it may be no path at all."""
+    try:
+        os.stat(root)  # noqa: PTH116 - a foreign text, as the system takes it
+    except OSError as error:
+        if is_kept_back(error):
+            what = f"the table's folder cannot be looked at: {error.strerror}"
+            return Fault(key=normpath(location), ill="unreadable", what=what)
+    except ValueError:
+        pass
+    if os.path.isdir(root):  # noqa: PTH112 - as above
+        return None
+    return Fault(key=normpath(location), ill="missing", what="the table's folder is gone")
 
 
 def _hash(table: Table, location: str, file: DataFile) -> Fault | None:
@@ -74,10 +88,8 @@ def _hash(table: Table, location: str, file: DataFile) -> Fault | None:
                 return Fault(key=path, ill="altered", what="its content is not what was pinned")
     except FileNotFoundError:
         return Fault(key=path, ill="missing", what="it is gone")
-    except KeptBackError as error:
-        return Fault(key=path, ill="unreadable", what=error.message)
     except OutsideError as error:
-        return Fault(key=path, ill="damaged", what=error.message)
+        return Fault(key=path, ill=_ill_of(error), what=error.message)
     except OSError as error:
         return Fault(key=path, ill="unreadable", what=f"it cannot be read: {error.strerror}")
     return None if file.vector is None else _check_vector(table, location, file, file.vector)
@@ -87,7 +99,8 @@ def _check_vector(table: Table, location: str, file: DataFile, vector: PinnedVec
     try:
         pinned_positions(table, file)
     except OutsideError as error:
-        return Fault(key=path_in(location, vector.path or file.path), ill="altered", what=error.message)
+        ill: Ill = "unreadable" if is_kept_back(error) else "altered"
+        return Fault(key=path_in(location, vector.path or file.path), ill=ill, what=error.message)
     return None
 
 
@@ -111,15 +124,16 @@ def check_log(store_root: Path, location: str, name: str, told: Mapping[int, Col
         told: of versions; those that the log still has must have the same files there, in the same words.
     """
     root = store_root / location
-    if not os.path.isdir(root):  # noqa: PTH112 - as above; that it is gone was told
-        return []
+    if (fault := _look_at_folder(root, location)) is not None:
+        return [] if pins or fault.ill == "missing" else [fault]  # where there are pins, it was told
     log = DeltaLog(root.resolve(), name)
     try:
         names = sorted(entry.name for entry in log.folder.iterdir())
     except FileNotFoundError:
         return [Fault(key=path_in(location, _LOG), ill="missing", what="the table has no log")] if told else []
     except OSError as error:
-        return [Fault(key=path_in(location, _LOG), ill="damaged", what=f"it cannot be listed: {error.strerror}")]
+        what = f"it cannot be listed: {error.strerror}"
+        return [Fault(key=path_in(location, _LOG), ill=_ill_of(error), what=what)]
     numbers = [int(match[1]) for match in map(_COMMIT.fullmatch, names) if match]
     checkpoints = complete_checkpoints(names)
     if not numbers:
@@ -154,7 +168,7 @@ def _check_commits(log: DeltaLog, location: str, numbers: Iterable[int]) -> Iter
         try:
             log.commit(number)
         except LinError as error:
-            yield Fault(key=_commit_key(location, number), ill="damaged", what=error.message)
+            yield Fault(key=_commit_key(location, number), ill=_ill_of(error), what=error.message)
 
 
 def _check_words(
@@ -181,7 +195,7 @@ def _check_checkpoints(log: DeltaLog, location: str, checkpoints: Mapping[int, l
             try:
                 make_commit(version, read_checkpoint(log.folder, names))
             except ActionError as error:
-                yield Fault(key=path_in(location, f"{_LOG}/{names[0]}"), ill="damaged", what=str(error))
+                yield Fault(key=path_in(location, f"{_LOG}/{names[0]}"), ill=_ill_of(error), what=str(error))
 
 
 def _check_states(
@@ -202,7 +216,7 @@ def _check_states(
                     what = f"the log has other files for version {number} than a run pinned"
                     yield Fault(key=_commit_key(location, number), ill="altered", what=what)
     except LinError as error:
-        yield Fault(key=_commit_key(location, number + 1), ill="damaged", what=error.message)
+        yield Fault(key=_commit_key(location, number + 1), ill=_ill_of(error), what=error.message)
         return
     yield from _check_head(log, location, number, files or ())
 
@@ -228,14 +242,16 @@ def _check_head(log: DeltaLog, location: str, version: int, files: Iterable[AddF
                 size = stream.seek(0, 2)
         except FileNotFoundError:
             yield Fault(key=path, ill="missing", what=f"version {version}, the newest, has this file")
-        except KeptBackError as error:
-            yield Fault(key=path, ill="unreadable", what=error.message)
         except OutsideError as error:
-            yield Fault(key=path, ill="damaged", what=error.message)
+            yield Fault(key=path, ill=_ill_of(error), what=error.message)
         else:
             if size != file.bytes:
                 what = f"it has {size} bytes instead of {file.bytes}, says version {version}, the newest"
                 yield Fault(key=path, ill="altered", what=what)
+
+
+def _ill_of(error: Exception) -> Ill:
+    return "unreadable" if is_kept_back(error) else "damaged"
 
 
 def _commit_key(location: str, version: int) -> str:
