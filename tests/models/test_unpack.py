@@ -4,7 +4,10 @@ import io
 import os
 import stat
 import struct
+import subprocess
+import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +118,42 @@ def test_a_file_whose_name_is_no_text_is_refused(folder: Path, name: bytes) -> N
     with pytest.raises(OutsideError, match="the model folder is refused: it has a file with the name") as refused:
         read_files(folder, "MLmodel")
     assert refused.value.message.isprintable()
+
+
+def test_what_a_link_takes_the_place_of_meanwhile_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """Somebody puts links to a secret in the place of a file and of a folder, over and over, while both are read."""
+    secret = tmp_path / "outside"
+    secret.mkdir()
+    (secret / "inner").write_bytes(b"secret")
+    (folder / "sub").mkdir()
+    (folder / "sub/inner").write_bytes(b"ours")
+    (folder / "odd").write_bytes(b"ours")
+    (tmp_path / "link-sub").symlink_to(secret)
+    (tmp_path / "link-odd").symlink_to(secret / "inner")
+    swap = (
+        "import os, sys\n"
+        "while True:\n"
+        "    for name in ('sub', 'odd'):\n"
+        "        for one, other in (('in/', 'mine-'), ('link-', 'in/'), ('in/', 'link-'), ('mine-', 'in/')):\n"
+        "            os.rename(one + name, other + name)\n"
+    )
+    answers = Counter[str]()
+    with subprocess.Popen([sys.executable, "-c", swap], cwd=tmp_path) as swapping:
+        try:
+            while answers.total() < 500 or (answers.total() < 20_000 and not {"read", "refused"} <= {*answers}):
+                try:
+                    found = read_files(folder, "MLmodel").files
+                except OutsideError:
+                    answers["refused"] += 1
+                except NotFoundError:
+                    answers["missing"] += 1
+                else:
+                    answers["read"] += 1
+                    assert b"secret" not in found.values()
+        finally:
+            swapping.kill()
+    assert answers["refused"]
+    assert answers["read"]
 
 
 def test_names_that_are_one_elsewhere_are_refused(folder: Path) -> None:
