@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lin.cli.printing import count, emit, fit_widths, safe, size
+from lin.cli.printing import WIDE, console_for, count, emit, fit_widths, safe, size
 
 HOSTILE = "\x1b[31mred\x07\r\x9b2J\u202e\x7f\x00 \U000e0001\U0001f600"
 
@@ -48,3 +48,10 @@ def test_counts_and_sizes_for_people():
     assert [size(number) for number in (None, 0, 999, 1000, 34_700, 2_500_000_000)] == [
         *("", "0 B", "999 B", "1.0 kB", "34.7 kB", "2.5 GB")
     ]
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "\u00b2", "-5", "", "\x1b[31m"])
+def test_a_size_that_is_none_is_passed_over(monkeypatch: pytest.MonkeyPatch, size: str) -> None:
+    monkeypatch.setenv("COLUMNS", size)
+    monkeypatch.setenv("LINES", size)
+    assert console_for(stderr=False).width == WIDE

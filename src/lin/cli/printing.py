@@ -3,8 +3,9 @@
 Whatever comes from data, files or other people may hold terminal escapes or markup: `safe` takes their power.
 """
 
+import os
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,7 +92,14 @@ def console_for(*, stderr: bool) -> "Console":
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else WIDE, emoji=False)
+    width = None if stream.isatty() else WIDE
+    return Console(file=stream, highlight=False, width=width, emoji=False, _environ=_without_odd_sizes(os.environ))
+
+
+def _without_odd_sizes(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables without a width or height that is no number of up to four digits: rich fails on it."""
+    sizes = {"COLUMNS", "LINES"}
+    return {k: v for k, v in environ.items() if k not in sizes or (v.isascii() and v.isdigit() and len(v) < 5)}  # noqa: PLR2004
 
 
 def safe(text: object) -> str:
