@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint types layers docs bench planted rot kills race stateful soak peers clean
+.PHONY: demo test check lint types layers docs bench planted rot kills errors race stateful soak peers clean
 
 demo: $(VENV)/installed
 	$(BIN)/lin demo
@@ -55,6 +55,10 @@ rot: $(VENV)/installed-dev
 # each mutating command killed at each of its system calls, at failpoints and by signals: is anything lost?
 kills: $(VENV)/installed-dev
 	$(BIN)/python bench/kills.py --by strace,failpoints,signals $(KILLS)
+
+# system calls of commands that fail, at each place where they make them in the project: is it told, and nothing lost?
+errors: $(VENV)/installed-dev
+	$(BIN)/python bench/errors.py $(ERRORS)
 
 # 32 processes that register 500 versions of a model each
 race: $(VENV)/installed-dev

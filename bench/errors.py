@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kill_cases import CASES, Case, build, copy, name_runs, prepare
+from kill_cases import CASES, Case, build, copy, make_key, name_runs, prepare
 from kill_checks import Known, check, learn
 from kill_fork import LINE, Zygote, is_inside, trace
 
@@ -105,6 +105,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="errors-", dir=os.environ.get("BENCH_DIR")) as temporary:
         place = Path(temporary).resolve()
         os.environ |= {"HOME": str(place), "XDG_CACHE_HOME": str(place)}
+        make_key(place)
         template, zygote = build(place / "boston"), Zygote()
         cases = {name: guard(CASES[name], template) for name in options.commands or CASES}
         for name, case in cases.items():

@@ -23,6 +23,7 @@ from lin.data.tables import Table
 from lin.errors import OutsideError
 from lin.lineage.fsck.check import check_store
 from lin.lineage.fsck.findings import Fsck
+from lin.lineage.fsck.mending import tell_mend_of_table
 from lin.lineage.fsck.reading import Reading
 from lin.lineage.fsck.repair import plan_repair, repair_store
 from lin.lineage.fsck.tables import PinnedFiles, _check_head, _hash, check_log
@@ -172,6 +173,7 @@ def test_a_table_that_is_kept_back_is_neither_gone_nor_damaged(shut: str) -> Non
             (inside / shut).chmod(mode)
     assert {fault.ill for fault in faults} == {"unreadable"}
     assert all(os.strerror(errno.EACCES) in fault.what for fault in faults)
+    assert all("who may read it" in tell_mend_of_table(fault, "a copy of it") for fault in faults)
 
 
 def test_events_that_cannot_be_listed_are_no_empty_log(told, look_at: LookAt) -> None:

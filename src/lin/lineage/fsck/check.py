@@ -200,7 +200,9 @@ class _Look:
         there = find_content(self._project, places_of(self._project, self._records.named.tables, {*wanted.values()}))
         for key, fault in self._tables.faults.items():
             content = there.get(wanted[key]) if key in wanted else None
-            yield _finding(fault, needs.of_tables(self._tables.needed[key]), tell_mend_of_table(content), content)
+            yield _finding(
+                fault, needs.of_tables(self._tables.needed[key]), tell_mend_of_table(fault, content), content
+            )
 
 
 def _check_folder(root: Path) -> list[Fault]:

@@ -5,10 +5,13 @@ from pathlib import Path
 from lin.store.fsck import EVENTS, Fault
 
 _RESTORE = "restore that file from a backup of the store"
+_LOOK = "look at the disk, at who may read it, and at ulimit -n; then again: lin fsck"
 
 
-def tell_mend_of_table(content: str | None) -> str:
+def tell_mend_of_table(fault: Fault, content: str | None) -> str:
     """What to do about a file of a table, whose content lies at `content`, if anywhere."""
+    if fault.ill == "unreadable":
+        return _LOOK
     restore = "restore that file from a backup of the table"
     return restore if content is None else f"the same content lies at {content}: copy it there"
 
@@ -26,7 +29,7 @@ def tell_mend(fault: Fault, *, needed: bool, content: str | None, deleted: bool,
     place = fault.key.partition("/")[0]
     mends = (
         (fault.ill == "exposed", "chmod -R o-w on the store's folder"),
-        (fault.ill == "unreadable", "look at the disk, at who may read it, and at ulimit -n; then again: lin fsck"),
+        (fault.ill == "unreadable", _LOOK),
         (fault.ill == "stray", "lin fsck --repair --yes moves it into quarantine"),
         (
             fault.ill == "distrusted",

@@ -125,7 +125,7 @@ def check_log(store_root: Path, location: str, name: str, told: Mapping[int, Col
     """
     root = store_root / location
     if (fault := _look_at_folder(root, location)) is not None:
-        return [] if pins or fault.ill == "missing" else [fault]  # where there are pins, it was told
+        return [] if told or fault.ill == "missing" else [fault]  # where there are pins, it was told
     log = DeltaLog(root.resolve(), name)
     try:
         names = sorted(entry.name for entry in log.folder.iterdir())
