@@ -1,8 +1,10 @@
 """Which versions the runs pinned, and whether these can still be read: also of tables that are gone."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +15,7 @@ from lin.errors import OutsideError
 from lin.project import Project, open_project
 from lin.records import DataFile, Pin, PinnedVector, encode
 from lin.runs.add import add_table
-from lin.runs.pinned import check_tables, find_pinned, pinned_of
+from lin.runs.pinned import check_tables, find_pinned, look_at_folder, pinned_of
 from lin.runs.query import RunInfo
 from lin.runs.record import Recorder
 from lin.runs.writes import pin_input
@@ -157,6 +159,30 @@ def test_a_table_that_is_gone_or_undeclared_is_checked_too(housing: Project, tab
     shutil.rmtree(table.root)
     (lost,) = check_tables(undeclared, models={}).lost
     assert lost.problems == [f"the table's folder {table.root} is gone"]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_table_below_a_folder_that_lets_nobody_in_is_not_gone(housing: Project, *, quick: bool) -> None:
+    user = os.geteuid()
+    with TemporaryDirectory() as place:  # the folders of pytest let nobody else in
+        moved = open_project(Path(shutil.copytree(housing.root, Path(place, "project"))))
+        assert check_tables(moved, models={}, quick=quick).lost == []
+        if user == 0:
+            for path in (Path(place), *Path(place).rglob("*")):
+                os.chown(path, 65534, 65534)
+            os.seteuid(65534)
+        (moved.root / "data").chmod(0)
+        try:
+            (lost,) = check_tables(moved, models={}, quick=quick).lost
+        finally:
+            (moved.root / "data").chmod(0o700)
+            os.seteuid(user)
+    assert lost.problems == [f"the table's folder {moved.root / 'data/housing'} cannot be looked at: Permission denied"]
+
+
+def test_a_table_whose_place_is_no_path_is_gone() -> None:
+    for name in ("x" * 300, "x\0y"):
+        assert look_at_folder(Path(name)) == ("is gone", "missing")
 
 
 def test_a_pin_or_a_record_that_is_damaged_is_told(housing: Project, begin: Begin) -> None:

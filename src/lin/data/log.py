@@ -77,10 +77,6 @@ class DeltaLog:
         self.name = name
         self.folder = root / "_delta_log"
 
-    def exists(self) -> bool:
-        """Whether there is a Delta table at `root`."""
-        return self.folder.is_dir()
-
     def versions(self) -> range:
         """The versions whose commits are in the log.
 

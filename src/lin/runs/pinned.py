@@ -183,8 +183,8 @@ class _Check:
         except LinError as error:
             return None, [f"its pin cannot be read: {error.message}"]
         table = Table(pinned.table, self._project.store_root / pinned.location)
-        if not table.root.is_dir():
-            return pin.files, [f"the table's folder {os.path.normpath(table.root)} is gone"]
+        if (wrong := look_at_folder(table.root)) is not None:
+            return pin.files, [f"the table's folder {os.path.normpath(table.root)} {wrong[0]}"]
         return pin.files, [problem for file in pin.files if (problem := self._file(table, pinned, pin, file))]
 
     def _file(self, table: Table, pinned: PinnedVersion, pin: Pin, file: DataFile) -> str | None:
@@ -195,6 +195,18 @@ class _Check:
             else:
                 self._known[key] = "; ".join(check_pin(table, msgspec.structs.replace(pin, files=[file]))) or None
         return self._known[key]
+
+
+def look_at_folder(root: Path) -> tuple[str, Wrong] | None:
+    """What is wrong with a table's folder, and in a word what it is. Its place is foreign: it may be no path at all."""
+    try:
+        os.stat(root)  # noqa: PTH116 - a foreign text, as the system takes it
+    except OSError as error:
+        if is_kept_back(error):
+            return f"cannot be looked at: {error.strerror}", "unreadable"
+    except ValueError:
+        pass
+    return None if os.path.isdir(root) else ("is gone", "missing")  # noqa: PTH112 - as above
 
 
 def measure_file(root: Path, file: DataFile) -> tuple[str, str, Wrong] | None:

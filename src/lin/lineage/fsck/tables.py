@@ -5,7 +5,6 @@ more can be known of it. Paths are those that findings have: relative to the sto
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -22,7 +21,7 @@ from lin.data.tables import Table
 from lin.errors import LinError, OutsideError
 from lin.lineage.fsck.reading import Reading
 from lin.records import DataFile, Pin, PinnedVector, encode
-from lin.runs.pinned import measure_file
+from lin.runs.pinned import look_at_folder, measure_file
 from lin.store.fsck import Fault, Ill
 
 _LOG = "_delta_log"
@@ -66,18 +65,8 @@ class PinnedFiles:
 
 
 def _look_at_folder(root: Path, location: str) -> Fault | None:
-    """What is wrong with the table's folder. Its location is foreign: it may be no path at all."""
-    try:
-        os.stat(root)  # noqa: PTH116 - a foreign text, as the system takes it
-    except OSError as error:
-        if is_kept_back(error):
-            what = f"the table's folder cannot be looked at: {error.strerror}"
-            return Fault(key=normpath(location), ill="unreadable", what=what)
-    except ValueError:
-        pass
-    if os.path.isdir(root):  # noqa: PTH112 - as above
-        return None
-    return Fault(key=normpath(location), ill="missing", what="the table's folder is gone")
+    wrong = look_at_folder(root)
+    return None if wrong is None else Fault(key=normpath(location), ill=wrong[1], what=f"the table's folder {wrong[0]}")
 
 
 def _hash(table: Table, location: str, file: DataFile) -> Fault | None:
