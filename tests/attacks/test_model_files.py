@@ -25,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
-from lin.errors import OutsideError
+from lin.errors import OutsideError, UsageError
 from lin.runs.archive import Archive, Node, canonical, nodes, read_archive, write_archive
 from lin.runs.persist import dump_model, load_model, untrusted_types
 
@@ -283,3 +283,23 @@ def test_a_file_of_a_newer_scikit_learn_that_does_not_load_names_it():
     with pytest.raises(OutsideError, match=r"was made by scikit-learn 99\.1 and does not load in") as refused:
         load_model(with_schema(dump_model(Ridge().fit(X, Y)), craft))
     assert refused.value.hint == "install it: pip install scikit-learn==99.1"
+
+
+def test_a_file_of_another_skops_of_the_same_protocol_that_does_not_load_names_it():
+    def craft(schema: Node) -> None:
+        schema.update(_skops_version="99.1")
+        schema["content"]["content"]["alpha"].update(__loader__="FutureNode")
+
+    with pytest.raises(OutsideError, match=r"written by skops 99\.1 and does not load in") as refused:
+        load_model(with_schema(dump_model(Ridge().fit(X, Y)), craft))
+    assert refused.value.hint == "install it: pip install skops==99.1"
+
+
+def test_a_class_that_a_newer_scikit_learn_brought_names_it():
+    def craft(schema: Node) -> None:
+        schema.update(__class__="RidgeNext")
+        schema["content"]["content"]["_sklearn_version"]["content"] = '"99.1"'
+
+    with pytest.raises(UsageError, match=r"RidgeNext; scikit-learn 99\.1 made it, and here is ") as refused:
+        load_model(with_schema(dump_model(Ridge().fit(X, Y)), craft))
+    assert str(refused.value.hint).startswith("install it: pip install scikit-learn==99.1; ")

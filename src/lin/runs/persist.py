@@ -210,10 +210,17 @@ def untrusted_types(data: bytes) -> list[str]:
 
 
 def _untrusted(canonical_data: bytes, allowed: list[str], sha256: str) -> UsageError:
+    made, here = inspect_model(canonical_data).sklearn, _installed_sklearn()
     refused = [name for name in untrusted_types(canonical_data) if name not in allowed]
     shown = ", ".join(refused[:_MOST_NAMED])
     more = f" and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
     words = " ".join(f"--trust {name}" for name in refused) if not more else f"--trust sha256:{sha256}"
+    if made not in {None, here} and any(name.startswith("sklearn.") for name in refused):
+        return UsageError(
+            f"the model file needs what lin does not trust: {shown}{more}; "
+            f"scikit-learn {made} made it, and here is {here}",
+            hint=f"install it: pip install scikit-learn=={made}; if you know them all and the file is yours: {words}",
+        )
     return UsageError(
         f"the model file needs what lin does not trust: {shown}{more}",
         hint=f"loading it may run their code; if you know them all and the file is yours: {words}",
@@ -248,7 +255,6 @@ def _require_loadable(node: Node, model: str) -> None:
 
 
 def _cannot_load(archive: Archive, error: BaseException) -> OutsideError:
-    import sklearn
     import skops
     from skops.io._protocol import PROTOCOL
 
@@ -259,16 +265,28 @@ def _cannot_load(archive: Archive, error: BaseException) -> OutsideError:
             f"skops {skops.__version__} reads {PROTOCOL}",
             hint="install a newer skops: pip install --upgrade skops",
         )
-    made = info.sklearn
-    if made is not None and made != sklearn.__version__:
+    made, here = info.sklearn, _installed_sklearn()
+    if made not in {None, here}:
         return OutsideError(
-            f"this model was made by scikit-learn {made} and does not load in {sklearn.__version__}: "
-            f"{_first_line(error)}",
+            f"this model was made by scikit-learn {made} and does not load in {here}: {_first_line(error)}",
             hint=f"install it: pip install scikit-learn=={made}",
+        )
+    if info.skops not in {None, skops.__version__}:
+        return OutsideError(
+            f"this model file was written by skops {info.skops} and does not load in {skops.__version__}: "
+            f"{_first_line(error)}",
+            hint=f"install it: pip install skops=={info.skops}",
         )
     if isinstance(error, ImportError):
         return OutsideError(f"the model needs a module that is not here: {error}", hint="install it, then try again")
     return damaged(f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _installed_sklearn() -> str:
+    import sklearn
+
+    version: str = sklearn.__version__
+    return version
 
 
 def _first_line(error: BaseException) -> str:
