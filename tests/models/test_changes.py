@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lin.errors import ConflictError, LinError, NotFoundError, RefusedError, UsageError
+from lin.errors import ConflictError, LinError, NotFoundError, RefusedError, StoreError, UsageError
 from lin.events import Alias, Delete, Gate, Receipt, Refuse, Register, Stage, Tag
 from lin.models.changes import append_change, promote, register_model
 from lin.models.fold import Model, ModelVersion, fold_events
@@ -17,6 +17,7 @@ from lin.models.registry import read_registry
 from lin.models.talk import grant, set_alias, set_tag
 from lin.project import Project, open_project
 from lin.runs.fit import PICKLED_MODEL
+from lin.runs.query import find_run
 from lin.runs.record import begin_run, capture
 from lin.runs.train import MODEL
 
@@ -76,6 +77,18 @@ def test_only_a_finished_run_with_a_model_is_registered(project: Project, finish
     with pytest.raises(UsageError, match=r"the description holds the control character '\\x1b'"):
         register_model(project, finish_run(), "boston", description="\x1b[2J")
     assert not project.store.events.read()
+
+
+def test_a_model_whose_file_was_altered_is_not_registered(project: Project, finish_run: FinishRun) -> None:
+    run = find_run(project.store, finish_run())
+    artifact = run.artifact(MODEL)
+    assert artifact is not None
+    blob = project.store_root / "blobs" / artifact.sha256[:2] / artifact.sha256
+    blob.chmod(0o600)
+    blob.write_bytes(b"x" * artifact.bytes)
+    with pytest.raises(StoreError, match="is damaged: its content does not have that sha256"):
+        register_model(project, run.id, "boston")
+    assert read_registry(project.store) == {}
 
 
 def test_a_pickled_model_is_registered_as_unsafe(project: Project, finish_run: FinishRun) -> None:

@@ -136,6 +136,7 @@ def register_model(
 
     Raises:
         NotFoundError: no such run. UsageError: it has not finished, or has no model. ConflictError: it was deleted.
+        StoreError: the model's file is missing or damaged.
     """
     from lin.runs.fit import MODEL, PICKLED_MODEL
 
@@ -147,6 +148,7 @@ def register_model(
     if info.status != "finished" or artifact is None:
         what = f"is {info.status}" if info.status != "finished" else f"has no artifact {MODEL}"
         raise UsageError(f"run {short(info.id)} cannot be registered: it {what}", hint="lin runs")
+    project.store.blobs.read(artifact.sha256)  # an equal file that lay there was not read when the run kept it
     golden = _keep_golden(project, info, report)
 
     def decide(events: Sequence[Event]) -> Register:
