@@ -195,7 +195,8 @@ def test_a_version_that_is_a_pickle_is_only_written_as_one(own: Project, tmp_pat
 
 
 def test_a_type_of_the_users_is_named_and_makes_a_pickle_only_if_trusted(own: Project, tmp_path: Path) -> None:
-    export_version(own, "own@1", tmp_path / "out")
+    lacks = export_version(own, "own@1", tmp_path / "out").lacks
+    assert lacks[-1] == "its MLmodel has MLflow trust what lin does not, so their code may run: export_own.Own"
     says = read_yaml((tmp_path / "out/MLmodel").read_bytes(), "MLmodel")
     assert says["flavors"]["sklearn"]["skops_trusted_types"] == ["export_own.Own"]
     with pytest.raises(UsageError, match=r"does not trust: export_own\.Own"):

@@ -21,6 +21,7 @@ from lin.records import Environment, Param, Record, decode, digest, encode
 from lin.runs.golden import Golden, read_golden
 from lin.runs.persist import inspect_model, untrusted_types
 from lin.runs.query import RunInfo
+from lin.runs.trusted import TRUSTED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,7 @@ class Example(NamedTuple):
 
 
 class Content(NamedTuple):
-    """The files of a folder, and what of the usual it lacks and why."""
+    """The files of a folder, and what of the usual it lacks and why, lin's trust among it."""
 
     files: dict[str, bytes]
     lacks: list[str]
@@ -93,6 +94,7 @@ def make_content(project: Project, version: ModelVersion, run: RunInfo, model: b
         UsageError: the run recorded no environment. StoreError: something that it needs is missing or damaged.
     """
     versions = _read_versions(project, run, model, pickled=pickled)
+    types = [] if pickled else untrusted_types(model)
     golden = None if version.golden is None else read_golden(project.store.blobs.read(version.golden))
     example = None if golden is None else _choose_example(golden)
     signature = read_signature(project, version, run, features=golden.layout.features if golden else None)
@@ -105,7 +107,7 @@ def make_content(project: Project, version: ModelVersion, run: RunInfo, model: b
             serialization=serialization,
             signature=signature,
             example=example is not None,
-            trusted_types=[] if pickled else untrusted_types(model),
+            trusted_types=types,
             versions=versions,
             created=version.registered,
             uuid=digest(f"{project.store.info.id}/{version.reference}/{serialization}".encode())[:32],
@@ -121,6 +123,8 @@ def make_content(project: Project, version: ModelVersion, run: RunInfo, model: b
     files[LIN] = encode(_describe(version, run, signature, example, files))
     lacks = [] if example else [f"it has no {EXAMPLE}: the version keeps no golden predictions that JSON can hold"]
     lacks += [] if signature.inputs else ["its MLmodel has no signature: nothing tells the columns of the model"]
+    if strange := [name for name in types if name not in TRUSTED]:
+        lacks.append(f"its {MLMODEL} has MLflow trust what lin does not, so their code may run: {', '.join(strange)}")
     return Content(files, lacks)
 
 
