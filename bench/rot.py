@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lin.data.tables import open_table
-from lin.errors import StoreError
+from lin.errors import LinError
 from lin.lineage.fsck.check import check_store
 from lin.models.changes import promote, register_model
 from lin.project import Project, create_project, open_project
@@ -84,12 +84,11 @@ def run_of(project: Project, status: str) -> str:
 
 def look(root: Path) -> list[str]:
     """The files that a look at all content names."""
-    try:
-        project = open_project(root)
-    except StoreError as error:
-        return [error.message.split()[0]]
     options = {"chance": random.random, "pause": lambda: None, "now": NOW, "cache": root / "cache"}
-    return [finding.file for finding in check_store(project, share=1, **options).findings]
+    try:
+        return [finding.file for finding in check_store(open_project(root), share=1, **options).findings]
+    except LinError as error:  # such as a number of a newer format: the store is refused, and its file named
+        return [error.message.split()[0]]
 
 
 def changes(root: Path, most: int | None) -> Iterator[tuple[str, Change]]:

@@ -31,8 +31,8 @@ class Content:
     def read(self, sha256):
         return self.by_digest[sha256]
 
-    def size(self, sha256):
-        return len(self.by_digest[sha256]) if sha256 in self.by_digest else None
+    def has(self, sha256, size):
+        return len(self.by_digest.get(sha256, b"")) == size and sha256 in self.by_digest
 
 
 @pytest.fixture

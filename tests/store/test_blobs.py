@@ -31,6 +31,8 @@ def test_rot_is_noticed_when_read(blobs: Blobs, tmp_path: Path) -> None:
     path.write_bytes(b"Precious")
     with pytest.raises(StoreError, match=f"{sha256} is damaged"):
         blobs.read(sha256)
+    with pytest.raises(StoreError, match="its content is another"):
+        blobs.put(b"precious")  # what is acknowledged must be there
 
 
 def test_a_torn_blob_is_not_taken_for_the_content(blobs: Blobs, tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ class Blobs(Protocol):
     def read(self, sha256: str) -> bytes:
         """The content of that sha256."""
 
-    def size(self, sha256: str) -> int | None:
-        """Its size in bytes, or None if it is not kept."""
+    def has(self, sha256: str, size: int) -> bool:
+        """Whether content of that size is kept, and whole."""
 
 
 class SourceDiff(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ def _snapshot(root: Path, paths: Sequence[str], blobs: Blobs, largest_file: int,
             total += len(taken.data)
             sha256 = digest(taken.data)
             files.append(SourceFile(path, sha256, len(taken.data), taken.executable))
-            if blobs.size(sha256) != len(taken.data):
+            if not blobs.has(sha256, len(taken.data)):
                 fresh[sha256] = taken.data
             if total - kept > _MOST_AT_ONCE:
                 _keep(blobs, fresh)

@@ -79,6 +79,27 @@ class Blobs:
             )
         return data
 
+    def has(self, sha256: str, size: int) -> bool:
+        """Whether content of that size is here; it is read, lest what is kept again stands on rot.
+
+        Raises:
+            StoreError: what is here is something else.
+        """
+        key = _key(sha256)
+        present = self._backend.size(key)
+        if present is None:
+            return False
+        whole = hashlib.sha256()
+        try:
+            for chunk in self._backend.stream(key) if present == size else ():
+                whole.update(chunk)
+        except ObjectMissingError:
+            return False  # taken meanwhile
+        if present != size or whole.hexdigest() != sha256:
+            what = f"it has {present} bytes instead of {size}" if present != size else "its content is another"
+            raise StoreError(f"{key} is damaged: {what}", hint="mend it: lin fsck --repair --read-data")
+        return True
+
     def size(self, sha256: str) -> int | None:
         """The size in bytes, or None if it is not here."""
         return self._backend.size(_key(sha256))
@@ -86,14 +107,11 @@ class Blobs:
     def _put(self, sha256: str, size: int, data: bytes | Iterator[bytes]) -> None:
         key = _key(sha256)
         self._backend.announce([key])
-        present = self._backend.size(key)
-        if present is None:
+        if not self.has(sha256, size):
             try:
                 self._backend.put_if_absent(key, data)
             except ObjectExistsError:
                 return  # another process kept the same content at the same time
-        elif present != size:
-            raise StoreError(f"{key} is damaged: it has {present} bytes instead of {size}")
 
 
 def _key(sha256: str) -> str:

@@ -37,8 +37,8 @@ class Kept:
             raise StoreError("missing")
         return self.data[sha256]
 
-    def size(self, sha256: str) -> int | None:
-        return len(self.data[sha256]) if sha256 in self.data else None
+    def has(self, sha256: str, size: int) -> bool:
+        return sha256 in self.data and len(self.data[sha256]) == size
 
 
 @pytest.fixture(autouse=True)

@@ -168,9 +168,9 @@ class _Digests:
         """Nothing is kept. Raises `StoreError`."""
         raise StoreError(f"{sha256} was not kept")
 
-    def size(self, _: str) -> int | None:
+    def has(self, _sha256: str, _size: int) -> bool:
         """Nothing is kept."""
-        return None
+        return False
 
 
 # --- what is asked for, and whether that is here ----------------------------------------------------------------------
