@@ -25,6 +25,9 @@ _MOST_BITS = 23
 """Up to 8 million buckets, in 64 MB."""
 
 _BATCH = 100_000
+_AHEAD = "16MB"
+"""So much is read ahead while sums are added up: with the engine's one megabyte it waits for them."""
+
 _PART = 10
 """Suspects are few if they lie in no more than one bucket in so many."""
 
@@ -76,6 +79,7 @@ class _Search:
         """The numbers of the buckets that differ, if they are few."""
         import numpy as np
 
+        self.connection.execute(f"SET streaming_buffer_size = '{_AHEAD}'")
         sums = np.zeros(1 << self.bits, dtype=np.uint64)
         self.totals = [self._sum_up(sums, "o", np.add), self._sum_up(sums, "n", np.subtract)]
         differing = np.flatnonzero(sums)
