@@ -286,7 +286,8 @@ def test_a_table_is_as_it_was_when_its_log_was_cleaned_up(commands: Project) -> 
         (commands.root / f"data/housing/_delta_log/{version:020d}.json").unlink()
     done = again(commands, original)
     assert printed(commands, done.run) == printed(commands, original)
-    assert done.run.inputs == original.inputs
+    inputs = [[msgspec.structs.replace(read, commit=None) for read in run.inputs] for run in (done.run, original)]
+    assert inputs[0] == inputs[1]  # the log of the copy was written anew
 
 
 def test_what_a_program_appended_to_is_there_again(commands: Project) -> None:
