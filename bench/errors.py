@@ -14,11 +14,9 @@ import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +25,7 @@ from pathlib import Path
 
 from kill_cases import CASES, Case, build, copy, make_key, name_runs, prepare
 from kill_checks import Known, check, learn
-from kill_fork import LINE, Zygote, is_inside, trace
+from kill_fork import LINE, Zygote, is_inside, run_traced
 
 ERRORS = {
     "openat": "EIO EMFILE ENFILE EACCES ENOMEM ESTALE EINTR ENOSPC EDQUOT EROFS",
@@ -148,7 +146,9 @@ def fail_command(
     known = learn(case, copy(prepared, place / "known"))
     folder = copy(prepared, place / "counted")
     calls, log = options.calls.split(","), place / "log"
-    code, said = run_traced(zygote, folder, case, "-o", str(log), "-y", "-s", "4096", "-e", f"trace={names(calls)}")
+    code, said = run_traced(
+        zygote, folder, case, "-o", str(log), "-y", "-s", "4096", "-e", f"trace={names(calls)}", seconds=SECONDS
+    )
     if code != known.usual:
         return 0, 0, [f"{name}: exit code {code}: {(said / 'err').read_text()}"]
     points = [*list_points(log, folder)]
@@ -199,9 +199,8 @@ def draw(points: list[str], options: argparse.Namespace) -> list[str]:
 def fail_at(zygote: Zygote, name: str, known: Known, prepared: Path, place: Path, point: str) -> Iterator[str]:
     folder = copy(prepared, place / "failed")
     call = point.partition(":")[0]
-    code, said = run_traced(
-        zygote, folder, known.case, "-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={point}"
-    )
+    words = ["-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={point}"]
+    code, said = run_traced(zygote, folder, known.case, *words, seconds=SECONDS)
     errors, out = (said / "err").read_text(), (said / "out").read_text()
     found = [*check_told(known, code, errors, point), *check(folder, known, out, code)]
     found = [what for what in found if not is_failed_run(what)]
@@ -227,28 +226,6 @@ def check_told(known: Known, code: int, errors: str, point: str) -> Iterator[str
         yield f"a traceback: {errors.strip()[-1500:]}"
     elif code not in {0, known.usual, int(known.case.damage)} and errors and not SAYS.search(errors):
         yield f"says nothing: {errors.strip()[-300:]}"
-
-
-def run_traced(zygote: Zygote, folder: Path, case: Case, *words: str) -> tuple[int, Path]:
-    """Run the case in a fork under strace; returns its exit code, and the folder with what it said."""
-    said = folder.parent / "said"
-    said.mkdir()
-    pid = zygote.ask(
-        folder=str(folder), words=case.words, is_python=case.is_python, actor=case.actor, plan="", said=str(said)
-    )
-    tracer = trace(pid, *words)
-    limit = threading.Timer(SECONDS, os.kill, (pid, signal.SIGKILL))
-    limit.start()
-    os.kill(pid, signal.SIGCONT)
-    code = zygote.ask(wait=pid)
-    limit.cancel()
-    try:
-        tracer.wait(30)
-    except subprocess.TimeoutExpired:
-        print("! processes were left running")
-        tracer.terminate()
-        tracer.wait()
-    return code, said
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -150,18 +151,33 @@ def run_killed(
 
     Returns its exit code, and the folder with what it said.
     """
+    words: list[str] = []
+    if inject:
+        words = ["-o", os.devnull, "-e", f"trace={inject.partition(':')[0]}", "-e", f"inject={inject}"]
+    elif log:
+        words = ["-o", str(log), "-y", "-s", "4096", "-e", f"trace={','.join(CALLS)}"]
+    return run_traced(zygote, folder, case, *words, plan=plan)
+
+
+def run_traced(
+    zygote: Zygote, folder: Path, case: Case, *words: str, plan: str = "", seconds: float | None = None
+) -> tuple[int, Path]:
+    """Run the command, under strace with these words if there are any, and for so many seconds at most.
+
+    Returns its exit code, and the folder with what it said.
+    """
     said = folder.parent / "said"
     said.mkdir()
     pid = zygote.ask(
         folder=str(folder), words=case.words, is_python=case.is_python, actor=case.actor, plan=plan, said=str(said)
     )
-    tracer = None
-    if inject:
-        tracer = trace(pid, "-o", os.devnull, "-e", f"trace={inject.partition(':')[0]}", "-e", f"inject={inject}")
-    elif log:
-        tracer = trace(pid, "-o", str(log), "-y", "-s", "4096", "-e", f"trace={','.join(CALLS)}")
+    tracer = trace(pid, *words) if words else None
+    limit = threading.Timer(seconds or 0, os.kill, (pid, signal.SIGKILL))
+    if seconds is not None:
+        limit.start()
     os.kill(pid, signal.SIGCONT)
     code = zygote.ask(wait=pid)
+    limit.cancel()
     if tracer is not None:
         try:
             tracer.wait(30)
